@@ -1,0 +1,102 @@
+import { createRequire } from "node:module";
+
+/** How a child process ended: exactly one of the two is a number. */
+export interface ExitReport {
+  readonly pid: number;
+  readonly code: number | null;
+  readonly signal: number | null;
+}
+
+/**
+ * The functions of `build/native/tine.node`. A failed system call throws an
+ * `Error` with `code` ("ENOENT"), `errno` and `syscall`, as Node's own do.
+ * Every descriptor they return is close-on-exec and the caller's to close.
+ */
+export interface Addon {
+  /** Orphaned descendants become this process's children (PR_SET_CHILD_SUBREAPER). */
+  setChildSubreaper(): void;
+
+  /**
+   * Starts a program by posix_spawn.
+   *
+   * @param descriptors - at index n, which of our descriptors the child has as n; it has no others
+   * @returns the child's process identifier
+   */
+  spawn(
+    file: string,
+    args: readonly string[],
+    environment: readonly string[],
+    workingDirectory: string | undefined,
+    descriptors: readonly number[],
+    newSession: boolean,
+  ): number;
+  /** Reaps one child if it has ended. */
+  waitChild(pid: number): ExitReport | undefined;
+  /** Some child that has ended and was not reaped yet, or 0. */
+  peekChild(): number;
+  openPidfd(pid: number): number;
+  signalPidfd(pidfd: number, signal: number): void;
+  /** [soft, hard] of an RLIMIT_*; unlimited is 2^64 - 1. */
+  resourceLimit(resource: number): [soft: bigint, hard: bigint];
+
+  startWatches(onReadable: (id: number) => void): void;
+  addWatch(descriptor: number, id: number): void;
+  armWatch(descriptor: number, id: number): void;
+  removeWatch(descriptor: number): void;
+
+  pipe(): [readEnd: number, writeEnd: number];
+  eventfd(): number;
+  /** A memory file with these bytes, sealed against every change. */
+  sealedMemory(name: string, bytes: Uint8Array): number;
+  /** A memory file with the bytes of the file at `path`, sealed against every change. */
+  sealedCopy(name: string, path: string): number;
+  /** Opens the same file anew, read-only, with an offset of its own. */
+  reopen(descriptor: number): number;
+  duplicate(descriptor: number): number;
+  setWindowSize(terminal: number, columns: number, rows: number): void;
+
+  /** A non-blocking listening Unix stream socket. */
+  listenUnix(path: string): number;
+  acceptUnix(listener: number): number;
+  /** A connected, non-blocking SOCK_SEQPACKET pair. */
+  socketPair(): [number, number];
+  receiveDescriptors(socket: number): { data: Buffer; descriptors: number[] };
+  sendDescriptors(socket: number, data: Uint8Array, descriptors: readonly number[]): void;
+
+  /**
+   * mount(2) on a thread of its own.
+   *
+   * @param directory - working directory for relative paths in `data`; empty for none
+   */
+  mount(
+    source: string,
+    target: string,
+    type: string,
+    flags: number,
+    data: string,
+    directory: string,
+  ): Promise<void>;
+  /** umount2(2) on a thread of its own. */
+  unmount(target: string, flags: number): Promise<void>;
+
+  /**
+   * Whether each candidate is a program that the user may execute, with every
+   * path and symbolic link resolved inside `root`.
+   *
+   * @returns errno numbers, 0 for "yes", up to and including the first 0
+   */
+  lookUp(
+    root: string,
+    candidates: readonly string[],
+    user: number,
+    group: number,
+    groups: readonly number[],
+  ): Promise<number[]>;
+}
+
+/** RLIMIT_STACK and RLIMIT_NOFILE of <asm-generic/resource.h>. */
+export const RLIMIT_STACK = 3;
+export const RLIMIT_NOFILE = 7;
+
+/** The addon itself; loaded from `build/native/tine.node`, beside `build/js`. */
+export const addon = createRequire(import.meta.url)("../../../native/tine.node") as Addon;

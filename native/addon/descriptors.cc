@@ -1,0 +1,101 @@
+// Making descriptors: pipes, event counters, sealed memory files; and the size
+// of a terminal.
+#include "support.h"
+
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+
+namespace tine {
+namespace {
+
+// pipe() → [readEnd, writeEnd]; neither is inherited unless spawn() names it
+Napi::Value makePipe(const Napi::CallbackInfo &info) {
+    int ends[2];
+    check(info.Env(), "pipe2", pipe2(ends, O_CLOEXEC));
+    Napi::Array result = Napi::Array::New(info.Env(), 2);
+    result.Set(0u, Napi::Number::New(info.Env(), ends[0]));
+    result.Set(1u, Napi::Number::New(info.Env(), ends[1]));
+    return result;
+}
+
+Napi::Value makeEventfd(const Napi::CallbackInfo &info) {
+    return Napi::Number::New(info.Env(), check(info.Env(), "eventfd", eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
+}
+
+Descriptor newMemoryFile(Napi::Env env, const std::string &name) {
+    return Descriptor(check(env, "memfd_create", memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING)));
+}
+
+// Nothing about the file can change after this, and the descriptor handed out
+// cannot write in the first place: it is a read-only open of the same file.
+Napi::Value seal(Napi::Env env, Descriptor file) {
+    check(env, "fchmod", fchmod(file.get(), 0555));
+    check(env, "fcntl", fcntl(file.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE));
+    const std::string path = "/proc/self/fd/" + std::to_string(file.get());
+    return Napi::Number::New(env, check(env, "open", open(path.c_str(), O_RDONLY | O_CLOEXEC)));
+}
+
+// sealedMemory(name, bytes) → descriptor
+Napi::Value sealedMemory(const Napi::CallbackInfo &info) {
+    const Napi::Env env = info.Env();
+    Descriptor file = newMemoryFile(env, textArgument(info, 0));
+    if (!info[1].IsTypedArray()) throw Napi::TypeError::New(env, "argument 1 must be a Uint8Array");
+    const auto bytes = info[1].As<Napi::Uint8Array>();
+    for (size_t written = 0; written < bytes.ByteLength();) {
+        const ssize_t count = write(file.get(), bytes.Data() + written, bytes.ByteLength() - written);
+        if (count < 0) throw systemError(env, "write", errno);
+        written += static_cast<size_t>(count);
+    }
+    return seal(env, std::move(file));
+}
+
+// sealedCopy(name, path) → descriptor of a sealed copy of the file at `path`
+Napi::Value sealedCopy(const Napi::CallbackInfo &info) {
+    const Napi::Env env = info.Env();
+    Descriptor file = newMemoryFile(env, textArgument(info, 0));
+    const Descriptor source(check(env, "open", open(textArgument(info, 1).c_str(), O_RDONLY | O_CLOEXEC)));
+    for (;;) {
+        const ssize_t count = sendfile(file.get(), source.get(), nullptr, size_t{1} << 24);
+        if (count < 0) throw systemError(env, "sendfile", errno);
+        if (count == 0) break;
+    }
+    return seal(env, std::move(file));
+}
+
+// reopen(descriptor) → a read-only descriptor with a file offset of its own
+Napi::Value reopen(const Napi::CallbackInfo &info) {
+    const std::string path = "/proc/self/fd/" + std::to_string(integerArgument(info, 0));
+    return Napi::Number::New(info.Env(), check(info.Env(), "open", open(path.c_str(), O_RDONLY | O_CLOEXEC)));
+}
+
+// duplicate(descriptor) → another number for the same open file
+Napi::Value duplicate(const Napi::CallbackInfo &info) {
+    return Napi::Number::New(info.Env(),
+                             check(info.Env(), "fcntl", fcntl(integerArgument(info, 0), F_DUPFD_CLOEXEC, 3)));
+}
+
+Napi::Value setWindowSize(const Napi::CallbackInfo &info) {
+    winsize size{};
+    size.ws_col = static_cast<unsigned short>(integerArgument(info, 1));
+    size.ws_row = static_cast<unsigned short>(integerArgument(info, 2));
+    check(info.Env(), "ioctl", ioctl(integerArgument(info, 0), TIOCSWINSZ, &size));
+    return info.Env().Undefined();
+}
+
+}  // namespace
+
+void exportDescriptors(Napi::Env env, Napi::Object exports) {
+    exports.Set("pipe", Napi::Function::New(env, makePipe));
+    exports.Set("eventfd", Napi::Function::New(env, makeEventfd));
+    exports.Set("sealedMemory", Napi::Function::New(env, sealedMemory));
+    exports.Set("sealedCopy", Napi::Function::New(env, sealedCopy));
+    exports.Set("reopen", Napi::Function::New(env, reopen));
+    exports.Set("duplicate", Napi::Function::New(env, duplicate));
+    exports.Set("setWindowSize", Napi::Function::New(env, setWindowSize));
+}
+
+}  // namespace tine
