@@ -1,0 +1,75 @@
+// The way of every guest call: seccomp, the table, then the host or a handler.
+#include <errno.h>
+#include <fcntl.h>
+
+#include "seccomp/seccomp.h"
+#include "syscall/descriptors.h"
+#include "syscall/paths.h"
+#include "syscall/table.h"
+
+namespace tine {
+namespace {
+
+// Calls with paths take up to two copies of PATH_MAX on the monitor's stack: kept out of the common way.
+[[gnu::noinline]] int64_t pass_with_paths(Call& call, const PassSpec& spec, uint64_t (&host)[6]) {
+  HostPath paths[2];
+  int used = 0;
+  bool follow = spec.at_flags < 0 || (call.a[spec.at_flags] & AT_SYMLINK_NOFOLLOW) == 0;
+  for (int i = 0; i < 6; ++i) {
+    uint8_t bit = static_cast<uint8_t>(1u << i);
+    if (((spec.looked_at | spec.changed) & bit) == 0) continue;
+    int directory = i > 0 && (spec.directories & (bit >> 1)) ? call.fd(i - 1) : AT_FDCWD;
+    PathUse use = spec.changed & bit ? PathUse::change : PathUse::look;
+    if (int64_t error = take_path(call.thread, directory, call.ptr(i), follow, use, paths[used])) return error;
+    host[i] = paths[used++].value();
+  }
+  return host_call(call.thread, call.number, host[0], host[1], host[2], host[3], host[4], host[5]);
+}
+
+int64_t make(Call& call, const PassSpec& spec, uint64_t (&host)[6]) {
+  if (spec.looked_at | spec.changed) return pass_with_paths(call, spec, host);
+  return host_call(call.thread, call.number, host[0], host[1], host[2], host[3], host[4], host[5]);
+}
+
+int64_t pass(Call& call, const PassSpec& spec) {
+  uint64_t host[6];
+  for (int i = 0; i < 6; ++i) {
+    host[i] = call.a[i];
+    if ((spec.descriptors | spec.directories) >> i & 1) {
+      if (is_hidden(call.thread, call.fd(i))) return -EBADF;
+    } else if (spec.pointers >> i & 1) {
+      host[i] = hp(call.ptr(i));
+    }
+  }
+  if (spec.gate == Gate::none) return make(call, spec, host);
+  if (spec.gate == Gate::wait) {
+    pass_gate(call.thread);
+    int64_t result = make(call, spec, host);
+    return spec.makes_descriptor ? limit_descriptor(call.thread, result) : result;
+  }
+  auto gate = hold_gate(call.thread);
+  int64_t result = make(call, spec, host);
+  return spec.makes_descriptor ? limit_descriptor(call.thread, result) : result;
+}
+
+}  // namespace
+
+int64_t serve(Call& call) {
+  Thread& thread = call.thread;
+  thread.last_call = call.number;
+  if (thread.seccomp || thread.process->container_seccomp) [[unlikely]] {
+    int64_t verdict = seccomp_check(call);
+    if (verdict == kSeccompZero) return 0;
+    if (verdict != 0) return verdict;
+  }
+  const CallRow& row = call_row(call.number);
+  switch (row.kind) {
+    case CallClass::pass: return pass(call, row.spec);
+    case CallClass::emulated: return row.handler(call);
+    case CallClass::refused: return -static_cast<int64_t>(row.error);
+    case CallClass::unknown: break;
+  }
+  return -ENOSYS;
+}
+
+}  // namespace tine
