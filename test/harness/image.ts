@@ -1,0 +1,169 @@
+import { createHash } from "node:crypto";
+import { createWriteStream } from "node:fs";
+import { access, mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { pack } from "tar-stream";
+import { writeImageArchive } from "../../oci/layout-writer.js";
+import { capture, check } from "./command.js";
+import { cache } from "./paths.js";
+
+/** An image ready to import: `ctr images import archive` makes `reference`. */
+export interface TestImage {
+  reference: string;
+  /** Path of the OCI layout in a tar. */
+  archive: string;
+}
+
+/** What is told while an image is made, since that can take a minute. */
+export type Progress = (text: string) => void;
+
+/** What the Debian image of the demo and of most tests holds beside Debian's essential packages. */
+export const debianPackages = ["bash", "coreutils", "gcc", "libc6-dev", "procps", "python3", "redis"] as const;
+
+/** Raised when something below changes what an image of the same name holds. */
+const format = 1;
+
+const environment = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"];
+
+/**
+ * A Debian image of this machine's release, made from packages with mmdebstrap and kept in the cache under a
+ * name that follows from the package list. `TINE_DEBIAN_MIRROR` names another mirror than Debian's own.
+ *
+ * @throws {CommandError} when mmdebstrap fails: with its messages.
+ */
+export async function debianImage(
+  packages: readonly string[] = debianPackages,
+  progress: Progress = () => undefined,
+): Promise<TestImage> {
+  const suite = await releaseName();
+  const mirror = process.env["TINE_DEBIAN_MIRROR"];
+  const key = keyOf([suite, ...[...packages].sort()]);
+  return cachedImage(`tine.test/debian:${key}`, `debian-${suite}-${key}.tar`, async (scratch) => {
+    progress(`making a Debian ${suite} image with ${packages.join(", ")} (mmdebstrap)`);
+    const rootfs = join(scratch, "rootfs.tar");
+    await check(
+      [
+        "mmdebstrap",
+        "--quiet",
+        "--variant=minbase",
+        `--include=${packages.join(",")}`,
+        "--aptopt=Apt::Install-Recommends \"false\"",
+        // Documentation and caches are half of a small system and nothing in a container reads them.
+        "--dpkgopt=path-exclude=/usr/share/doc/*",
+        "--dpkgopt=path-exclude=/usr/share/man/*",
+        "--dpkgopt=path-exclude=/usr/share/locale/*",
+        suite,
+        rootfs,
+        ...(mirror === undefined ? [] : [mirror]),
+      ],
+      { limit: 600_000, environment: { ...process.env, LC_ALL: "C.UTF-8" } },
+    );
+    return { rootfs, command: ["/bin/bash"] };
+  }, progress);
+}
+
+/**
+ * A small image: Debian's static busybox under all its names, with an own /etc/passwd. It starts quickly and
+ * needs no dynamic linker.
+ *
+ * @throws {CommandError} when the package cannot be fetched.
+ */
+export async function busyboxImage(progress: Progress = () => undefined): Promise<TestImage> {
+  const suite = await releaseName();
+  return cachedImage(`tine.test/busybox:${suite}`, `busybox-${suite}-${keyOf([suite])}.tar`, async (scratch) => {
+    progress("making a busybox image");
+    const busybox = join(scratch, "busybox");
+    await fetchBusybox(suite, scratch, busybox);
+    const rootfs = join(scratch, "busybox-rootfs.tar");
+    await busyboxRootfs(busybox, rootfs);
+    return { rootfs, command: ["/bin/sh"] };
+  }, progress);
+}
+
+async function releaseName(): Promise<string> {
+  const match = /^VERSION_CODENAME=(\w+)$/m.exec(await readFile("/etc/os-release", "utf8"));
+  if (match?.[1] === undefined) throw new Error("/etc/os-release names no Debian release (VERSION_CODENAME)");
+  return match[1];
+}
+
+function keyOf(parts: readonly string[]): string {
+  return createHash("sha256").update(JSON.stringify([format, parts])).digest("hex").slice(0, 12);
+}
+
+/** The image from the cache; made first, beside its place and then renamed into it, when it is not there. */
+async function cachedImage(
+  reference: string,
+  name: string,
+  make: (scratch: string) => Promise<{ rootfs: string; command: string[] }>,
+  progress: Progress,
+): Promise<TestImage> {
+  const folder = join(cache, "images");
+  const archive = join(folder, name);
+  const there = await access(archive).then(
+    () => true,
+    () => false,
+  );
+  if (there) return { reference, archive };
+  await mkdir(folder, { recursive: true });
+  const scratch = await mkdtemp(join(folder, ".making-"));
+  try {
+    const { rootfs, command } = await make(scratch);
+    progress(`writing image ${reference}`);
+    await writeImageArchive(join(scratch, name), {
+      reference,
+      architecture: process.arch === "arm64" ? "arm64" : "amd64",
+      config: { Env: environment, Cmd: command, WorkingDir: "/" },
+      layers: [rootfs],
+    });
+    await rename(join(scratch, name), archive);
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+  return { reference, archive };
+}
+
+async function fetchBusybox(suite: string, scratch: string, destination: string): Promise<void> {
+  const mirror = process.env["TINE_DEBIAN_MIRROR"];
+  const tree = join(scratch, "tree");
+  // The variant `extract` unpacks the package and its dependencies, and configures nothing.
+  await check(
+    [
+      "mmdebstrap",
+      "--quiet",
+      "--variant=extract",
+      "--include=busybox-static",
+      suite,
+      tree,
+      ...(mirror === undefined ? [] : [mirror]),
+    ],
+    { limit: 300_000, environment: { ...process.env, LC_ALL: "C.UTF-8" } },
+  );
+  for (const path of ["usr/bin/busybox", "bin/busybox"]) {
+    const copied = await capture(["cp", join(tree, path), destination]);
+    if (copied.status === 0) return;
+  }
+  throw new Error("busybox-static holds no busybox");
+}
+
+async function busyboxRootfs(busybox: string, destination: string): Promise<void> {
+  const applets = (await check([busybox, "--list"])).stdout.split("\n").filter((name) => name !== "");
+  const archive = pack();
+  const written = pipeline(archive, createWriteStream(destination));
+  const mtime = new Date(0);
+  for (const name of ["bin", "dev", "etc", "proc", "root", "sys", "tmp", "usr", "usr/bin", "var", "var/tmp"]) {
+    archive.entry({ name: `${name}/`, type: "directory", mode: name.endsWith("tmp") ? 0o1777 : 0o755, mtime });
+  }
+  for (const [name, target] of [["sbin", "bin"], ["usr/sbin", "bin"]] as const) {
+    archive.entry({ name, type: "symlink", linkname: target, mtime });
+  }
+  archive.entry({ name: "bin/busybox", mode: 0o755, mtime }, await readFile(busybox));
+  for (const applet of applets) {
+    if (applet !== "busybox") archive.entry({ name: `bin/${applet}`, type: "symlink", linkname: "busybox", mtime });
+  }
+  const passwd = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n";
+  archive.entry({ name: "etc/passwd", mode: 0o644, mtime }, passwd);
+  archive.entry({ name: "etc/group", mode: 0o644, mtime }, "root:x:0:\nnogroup:x:65534:\n");
+  archive.finalize();
+  await written;
+}
