@@ -1,0 +1,64 @@
+#include <fcntl.h>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unistd.h>
+#include <vector>
+
+#include "actions.h"
+#include "daemon.h"
+#include "files.h"
+#include "node.h"
+#include "settings.h"
+#include "socket.h"
+
+namespace tine::launcher {
+namespace {
+
+// The socket `start` wrote down; else the one it would use now. Empty when the
+// bundle tells neither: there is then no daemon to ask.
+std::string known_socket(const Flags& flags, const std::string& bundle) {
+  constexpr std::string_view kScheme = "unix://";
+  const std::string recorded = read_file(bundle + "/address", 4096).value_or("");
+  if (recorded.starts_with(kScheme)) {
+    return recorded.substr(kScheme.size());
+  }
+  std::string why;
+  const std::optional<std::string> group =
+      group_key(load_grouping(std::string()), bundle, flags.id, why);
+  return group ? socket_path(kSocketDirectory, flags.address, flags.namespace_name, *group)
+               : std::string();
+}
+
+std::string absolute(const std::string& path) {
+  if (path.starts_with('/')) {
+    return path;
+  }
+  char* const directory = getcwd(nullptr, 0);
+  if (directory == nullptr) {
+    fail_errno("the working directory");
+  }
+  std::string whole(directory);
+  free(directory);
+  return path.empty() || path == "." ? whole : whole + "/" + path;
+}
+
+}  // namespace
+
+int remove(const Flags& flags) {
+  const std::string bundle = absolute(flags.bundle);
+  const Node node = find_node();
+  std::vector<std::string> arguments = {node.library + "/shim/delete.js"};
+  for (std::string& argument : daemon_arguments(flags, known_socket(flags, bundle))) {
+    arguments.push_back(std::move(argument));
+  }
+  arguments.insert(arguments.end(), {"--bundle", bundle});
+  const UniqueFd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  if (null) {
+    dup2(null.get(), STDIN_FILENO);
+  }
+  execute(node, arguments);
+  fail_errno(node.interpreter);
+}
+
+}  // namespace tine::launcher

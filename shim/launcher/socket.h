@@ -1,0 +1,23 @@
+// The daemon's socket: its name, and who serves it.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "files.h"
+
+namespace tine::launcher {
+
+// Where containerd's own shims put their sockets.
+inline constexpr char kSocketDirectory[] = "/run/containerd/s";
+
+// The socket of one daemon, named as containerd's shims name theirs.
+std::string socket_path(std::string_view directory, std::string_view containerd_address,
+                        std::string_view namespace_name, std::string_view group);
+
+// Either an invalid descriptor: a daemon serves `path` and promised to stay;
+// or a listening socket, bound there just now with mode 0600, for the caller to
+// have served. Fails when neither can be had.
+UniqueFd claim_socket(const std::string& path);
+
+}  // namespace tine::launcher
