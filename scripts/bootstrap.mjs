@@ -16,6 +16,7 @@ const tasks = {
   bench: { tools: ["build", "containers", "images"], build: [], script: "build/js/bench/main.js" },
   lint: { tools: [], script: "scripts/tasks/lint.mjs" },
   format: { tools: [], script: "scripts/tasks/format.mjs" },
+  docs: { tools: [], build: ["js"], script: "scripts/tasks/docs.mjs" },
   proto: { tools: [], script: "scripts/tasks/proto.mjs" },
 };
 

@@ -1,0 +1,118 @@
+/** Every key of tine.toml: its kind, its default, what it does. docs/configuration.md is made from this. */
+
+/** A key whose value is one of a few words. */
+interface ChoiceKey<T extends string> {
+  readonly kind: "choice";
+  /** Each word, and what it means. */
+  readonly choices: Readonly<Record<T, string>>;
+  readonly fallback: T;
+  readonly description: string;
+}
+
+/** A key whose value is a program: an absolute path, or a name that is looked up in PATH. */
+interface ProgramKey {
+  readonly kind: "program";
+  readonly fallback: string;
+  readonly description: string;
+}
+
+/** A key whose value is an absolute path. */
+interface PathKey {
+  readonly kind: "path";
+  readonly fallback: string;
+  readonly description: string;
+}
+
+export type Key = ChoiceKey<string> | ProgramKey | PathKey;
+
+export interface Section {
+  readonly description: string;
+  readonly keys: Readonly<Record<string, Key>>;
+}
+
+function choice<const T extends string>(
+  fallback: NoInfer<T>,
+  description: string,
+  choices: Readonly<Record<T, string>>,
+): ChoiceKey<T> {
+  return { kind: "choice", fallback, description, choices };
+}
+
+function program(fallback: string, description: string): ProgramKey {
+  return { kind: "program", fallback, description };
+}
+
+function path(fallback: string, description: string): PathKey {
+  return { kind: "path", fallback, description };
+}
+
+export const schema = {
+  runtime: {
+    description: "Where the runtime finds its parts and keeps its state.",
+    keys: {
+      runc: program("runc", "The OCI runtime that makes the jail around the monitor: namespaces, mounts, cgroups, hooks."),
+      root: path("/run/tine", "Folder for state that need not outlive a reboot. Made with mode 0700."),
+    },
+  },
+  shim: {
+    description: "The process that serves containerd.",
+    keys: {
+      group: choice("namespace", "Which containers share one shim process.", {
+        namespace: "all containers of a containerd namespace, but a Kubernetes pod has its own",
+        pod: "the containers of a Kubernetes pod; every other container has its own",
+        container: "none: every container has its own",
+      }),
+      log_level: choice("info", "The least severe messages that reach containerd's log.", {
+        debug: "everything, each request included",
+        info: "what happens to containers",
+        warning: "what may be wrong",
+        error: "what failed",
+      }),
+    },
+  },
+  fork: {
+    description: "How a forked process gets its memory.",
+    keys: {
+      strategy: choice("auto", "How the pages of the parent reach the child.", {
+        auto: "`cow` for native programs, `selective-cow` for translated ones",
+        cow: "all pages are shared until one side writes",
+        "selective-cow": "as `cow`, but what a translator's JIT compiler owns is copied at once",
+        "region-copy": "everything resident is copied before the child runs",
+      }),
+    },
+  },
+  calls: {
+    description: "How system calls are served.",
+    keys: {
+      exitless: choice("auto", "Whether a thread of the monitor serves calls without the guest leaving KVM.", {
+        off: "never",
+        auto: "where it is quicker: idle processors, a high cost of leaving KVM",
+        on: "always",
+      }),
+    },
+  },
+  memory: {
+    description: "The guest's memory.",
+    keys: {
+      huge_pages: choice("auto", "Whether large anonymous mappings ask for huge pages, which makes fork cheaper.", {
+        auto: "yes, where the host has them and the guest did not decline",
+        never: "only where the guest asks for them",
+      }),
+    },
+  },
+  node: {
+    description: "The Node.js that runs the shim.",
+    keys: {
+      path: program("", "Empty: the one that Tine was built with."),
+    },
+  },
+} as const satisfies Record<string, Section>;
+
+type ValueOf<K> = K extends ChoiceKey<infer T> ? T : string;
+
+/** tine.toml with every default filled in. */
+export type Settings = {
+  -readonly [S in keyof typeof schema]: {
+    -readonly [K in keyof (typeof schema)[S]["keys"]]: ValueOf<(typeof schema)[S]["keys"][K]>;
+  };
+};
