@@ -17,17 +17,16 @@ namespace {
   bool follow = spec.at_flags < 0 || (call.a[spec.at_flags] & AT_SYMLINK_NOFOLLOW) == 0;
   for (int i = 0; i < 6; ++i) {
     uint8_t bit = static_cast<uint8_t>(1u << i);
-    if (((spec.looked_at | spec.changed) & bit) == 0) continue;
+    if ((spec.paths & bit) == 0) continue;
     int directory = i > 0 && (spec.directories & (bit >> 1)) ? call.fd(i - 1) : AT_FDCWD;
-    PathUse use = spec.changed & bit ? PathUse::change : PathUse::look;
-    if (int64_t error = take_path(call.thread, directory, call.ptr(i), follow, use, paths[used])) return error;
+    if (int64_t error = take_path(call.thread, directory, call.ptr(i), follow, paths[used])) return error;
     host[i] = paths[used++].value();
   }
   return host_call(call.thread, call.number, host[0], host[1], host[2], host[3], host[4], host[5]);
 }
 
 int64_t make(Call& call, const PassSpec& spec, uint64_t (&host)[6]) {
-  if (spec.looked_at | spec.changed) return pass_with_paths(call, spec, host);
+  if (spec.paths) return pass_with_paths(call, spec, host);
   return host_call(call.thread, call.number, host[0], host[1], host[2], host[3], host[4], host[5]);
 }
 

@@ -7,11 +7,6 @@
 
 namespace tine {
 
-enum class PathUse : uint8_t {
-  look,    // stat, access, chdir: the target is not changed
-  change,  // chmod, truncate, mount: refused where the target is a descriptor of the monitor
-};
-
 // The copy the host kernel is given. `value` is null where the guest passed null.
 struct HostPath {
   char text[PATH_MAX];
@@ -21,9 +16,6 @@ struct HostPath {
 
 // `directory` is a descriptor or AT_FDCWD; `follow` says whether the call follows a symbolic link at the end.
 // 0, or -errno to answer.
-int64_t take_path(Thread& thread, int directory, GuestAddr guest, bool follow, PathUse use, HostPath& path);
-
-// True where the descriptor refers to the same file as one of the monitor's own.
-bool is_own_file(Thread& thread, int fd);
+int64_t take_path(Thread& thread, int directory, GuestAddr guest, bool follow, HostPath& path);
 
 }  // namespace tine

@@ -14,8 +14,7 @@ struct PassSpec {
   uint8_t descriptors = 0;
   uint8_t directories = 0;
   uint8_t pointers = 0;       // strings included
-  uint8_t looked_at = 0;      // paths that procfs/ may answer for
-  uint8_t changed = 0;        // the same where the call changes the target
+  uint8_t paths = 0;          // those that may meet a magic link
   int8_t at_flags = -1;       // the argument that may hold AT_SYMLINK_NOFOLLOW
   Gate gate = Gate::none;
   bool makes_descriptor = false;

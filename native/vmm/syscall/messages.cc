@@ -1,0 +1,212 @@
+// sendmsg, recvmsg and their many-message forms.
+//
+// The header and the control data are copied, because other guest threads may change them: a descriptor of
+// the monitor must never leave by SCM_RIGHTS, and each one that arrives is looked at before the guest has it.
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include <vector>
+
+#include "memory/guest_copy.h"
+#include "syscall/descriptors.h"
+#include "syscall/handlers.h"
+#include "syscall/iovecs.h"
+
+namespace tine {
+namespace {
+
+// net.core.optmem_max is 128 KiB on current kernels; more control data than this is ENOBUFS there too.
+constexpr uint64_t kMaxControl = 1 << 20;
+constexpr uint64_t kInlineControl = 1024;
+constexpr uint32_t kMaxMessages = 1024;  // UIO_MAXIOV
+
+// struct user_msghdr as the kernel sees it.
+struct GuestMessage {
+  uint64_t name;
+  uint32_t name_length;
+  uint32_t pad;
+  uint64_t vectors;
+  uint64_t vector_count;
+  uint64_t control;
+  uint64_t control_length;
+  uint32_t flags;
+  uint32_t pad2;
+};
+static_assert(sizeof(GuestMessage) == sizeof(msghdr));
+
+struct Message {
+  GuestMessage guest;
+  msghdr host;
+  IoVectors vectors;
+  alignas(cmsghdr) uint8_t inline_control[kInlineControl];
+  std::vector<uint8_t> large_control;
+  uint8_t* control = inline_control;
+
+  int64_t take(GuestAddr from) {
+    if (!get(guest, from)) return -EFAULT;
+    if (int64_t error = take_vectors({guest.vectors}, guest.vector_count, -EMSGSIZE, vectors)) return error;
+    memset(&host, 0, sizeof host);
+    host.msg_name = to_host({guest.name}).ptr<void>();
+    host.msg_namelen = guest.name_length;
+    host.msg_iov = vectors.at;
+    host.msg_iovlen = vectors.count;
+    host.msg_flags = static_cast<int>(guest.flags);
+    return 0;
+  }
+  void place_control(uint64_t bytes) {
+    control = inline_control;
+    if (bytes > kInlineControl) {
+      large_control.resize(bytes);
+      control = large_control.data();
+    }
+    host.msg_control = control;
+    host.msg_controllen = bytes;
+  }
+};
+
+// True where control data to be sent names a descriptor of the monitor.
+bool sends_hidden(const Thread& thread, msghdr& message) {
+  for (cmsghdr* c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS || c->cmsg_len < CMSG_LEN(0)) continue;
+    uint64_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (uint64_t i = 0; i < count; ++i) {
+      int fd;
+      memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof fd);
+      if (is_hidden(thread, fd)) return true;
+    }
+  }
+  return false;
+}
+
+int64_t send_one(Call& call, GuestAddr from, uint64_t flags) {
+  Message message;
+  if (int64_t error = message.take(from)) return error;
+  if (message.guest.control_length > kMaxControl) return -ENOBUFS;
+  if (message.guest.control_length != 0) {
+    message.place_control(message.guest.control_length);
+    if (!copy_in(message.control, {message.guest.control}, message.guest.control_length)) return -EFAULT;
+    if (sends_hidden(call.thread, message.host)) return -EBADF;
+  }
+  pass_gate(call.thread);
+  return host_call(call.thread, SYS_sendmsg, call.a[0], arg(&message.host), flags);
+}
+
+// Drops what the guest may not have. The kernel's own answer to a descriptor it cannot install is to leave it
+// and the following ones out and to set MSG_CTRUNC: the same here.
+void admit_received(Thread& thread, msghdr& message) {
+  for (cmsghdr* c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_len < CMSG_LEN(sizeof(int))) continue;
+    bool descriptors = c->cmsg_type == SCM_RIGHTS;
+    bool pidfd = c->cmsg_type == 4;  // SCM_PIDFD, Linux 6.5
+    if (!descriptors && !pidfd) continue;
+    uint64_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    uint64_t kept = 0;
+    int* fds = reinterpret_cast<int*>(CMSG_DATA(c));
+    for (uint64_t i = 0; i < count; ++i) {
+      bool room = kept == i;
+      if (room && (limit_descriptor(thread, fds[i]) < 0 || admit_descriptor(thread, fds[i]) < 0)) room = false;
+      else if (!room) raw(SYS_close, static_cast<uint64_t>(fds[i]));
+      if (room) ++kept;
+    }
+    if (kept == count) continue;
+    message.msg_flags |= MSG_CTRUNC;
+    for (uint64_t i = kept; i < count; ++i) fds[i] = -1;
+    if (descriptors) c->cmsg_len = CMSG_LEN(kept * sizeof(int));
+  }
+}
+
+int64_t receive_one(Call& call, GuestAddr from, uint64_t flags) {
+  Message message;
+  if (int64_t error = message.take(from)) return error;
+  uint64_t room = message.guest.control_length;
+  message.place_control(room < kMaxControl ? room : kMaxControl);
+  uint64_t offered = message.host.msg_controllen;
+  pass_gate(call.thread);
+  int64_t result = host_call(call.thread, SYS_recvmsg, call.a[0], arg(&message.host), flags);
+  if (result < 0) return result;
+  if (message.host.msg_controllen != 0) admit_received(call.thread, message.host);
+  uint64_t written = message.host.msg_controllen < offered ? message.host.msg_controllen : offered;
+  if (written != 0 && !copy_out({message.guest.control}, message.control, written)) return -EFAULT;
+  constexpr uint64_t kNameLength = offsetof(GuestMessage, name_length);
+  constexpr uint64_t kControlLength = offsetof(GuestMessage, control_length);
+  constexpr uint64_t kFlags = offsetof(GuestMessage, flags);
+  uint32_t name_length = message.host.msg_namelen;
+  uint64_t control_length = message.host.msg_controllen;
+  uint32_t got = static_cast<uint32_t>(message.host.msg_flags);
+  // The kernel writes the name's length only where a name was asked for.
+  if (message.guest.name != 0 && !put(from + kNameLength, name_length)) return -EFAULT;
+  if (!put(from + kFlags, got) || !put(from + kControlLength, control_length)) return -EFAULT;
+  return result;
+}
+
+constexpr uint64_t kVectorEntry = sizeof(mmsghdr);
+
+}  // namespace
+
+int64_t sys_sendmsg(Call& call) {
+  if (is_hidden(call.thread, call.fd(0))) return -EBADF;
+  return send_one(call, call.ptr(1), call.a[2]);
+}
+
+int64_t sys_recvmsg(Call& call) {
+  if (is_hidden(call.thread, call.fd(0))) return -EBADF;
+  return receive_one(call, call.ptr(1), call.a[2]);
+}
+
+int64_t sys_sendmmsg(Call& call) {
+  if (is_hidden(call.thread, call.fd(0))) return -EBADF;
+  uint32_t count = static_cast<uint32_t>(call.a[2]);
+  if (count > kMaxMessages) count = kMaxMessages;
+  int64_t sent = 0;
+  for (; sent < count; ++sent) {
+    GuestAddr entry = call.ptr(1) + static_cast<uint64_t>(sent) * kVectorEntry;
+    int64_t result = send_one(call, entry, call.a[3]);
+    if (result >= 0 && !put(entry + offsetof(mmsghdr, msg_len), static_cast<uint32_t>(result))) result = -EFAULT;
+    if (result < 0) return sent ? sent : result;
+  }
+  return sent;
+}
+
+int64_t sys_recvmmsg(Call& call) {
+  if (is_hidden(call.thread, call.fd(0))) return -EBADF;
+  uint32_t count = static_cast<uint32_t>(call.a[2]);
+  uint64_t flags = call.a[3];
+  timespec end{};
+  if (call.a[4] != 0) {
+    timespec limit, now;
+    if (!get(limit, call.ptr(4))) return -EFAULT;
+    if (limit.tv_sec < 0 || limit.tv_nsec < 0 || limit.tv_nsec >= 1'000'000'000) return -EINVAL;
+    raw(SYS_clock_gettime, CLOCK_MONOTONIC, arg(&now));
+    end = {now.tv_sec + limit.tv_sec, now.tv_nsec + limit.tv_nsec};
+    if (end.tv_nsec >= 1'000'000'000) ++end.tv_sec, end.tv_nsec -= 1'000'000'000;
+  }
+  int64_t received = 0;
+  while (received < count) {
+    GuestAddr entry = call.ptr(1) + static_cast<uint64_t>(received) * kVectorEntry;
+    int64_t result = receive_one(call, entry, flags & ~uint64_t{MSG_WAITFORONE});
+    if (result >= 0 && !put(entry + offsetof(mmsghdr, msg_len), static_cast<uint32_t>(result))) result = -EFAULT;
+    if (result < 0) {
+      if (received == 0) return result;
+      break;
+    }
+    ++received;
+    if (flags & MSG_WAITFORONE) flags |= MSG_DONTWAIT;
+    // The limit is looked at after each message only, as the kernel documents.
+    if (call.a[4] != 0) {
+      timespec now;
+      raw(SYS_clock_gettime, CLOCK_MONOTONIC, arg(&now));
+      if (now.tv_sec > end.tv_sec || (now.tv_sec == end.tv_sec && now.tv_nsec >= end.tv_nsec)) {
+        if (!put(call.ptr(4), timespec{0, 0})) return -EFAULT;
+        break;
+      }
+      timespec left{end.tv_sec - now.tv_sec, end.tv_nsec - now.tv_nsec};
+      if (left.tv_nsec < 0) --left.tv_sec, left.tv_nsec += 1'000'000'000;
+      if (!put(call.ptr(4), left)) return -EFAULT;
+    }
+  }
+  return received;
+}
+
+}  // namespace tine
