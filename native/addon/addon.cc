@@ -5,6 +5,7 @@ namespace {
 
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
     tine::exportProcesses(env, exports);
+    tine::exportReplace(env, exports);
     tine::exportWatches(env, exports);
     tine::exportDescriptors(env, exports);
     tine::exportSockets(env, exports);

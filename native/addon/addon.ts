@@ -30,6 +30,20 @@ export interface Addon {
     descriptors: readonly number[],
     newSession: boolean,
   ): number;
+  /**
+   * Becomes another program (execve); returns only by throwing.
+   *
+   * @param ignoredSignals - bit n - 1 set: signal n is ignored; all others get their default
+   * @param softDescriptors - the soft RLIMIT_NOFILE, which Node has raised
+   */
+  replaceProcess(
+    file: string,
+    args: readonly string[],
+    environment: readonly string[],
+    workingDirectory: string | undefined,
+    ignoredSignals: bigint | undefined,
+    softDescriptors: bigint | undefined,
+  ): never;
   /** Reaps one child if it has ended. */
   waitChild(pid: number): ExitReport | undefined;
   /** Some child that has ended and was not reaped yet, or 0. */
@@ -44,7 +58,8 @@ export interface Addon {
   armWatch(descriptor: number, id: number): void;
   removeWatch(descriptor: number): void;
 
-  pipe(): [readEnd: number, writeEnd: number];
+  /** @param readsWithoutBlocking - makes reads from an empty pipe fail with EAGAIN; writes block */
+  pipe(readsWithoutBlocking?: boolean): [readEnd: number, writeEnd: number];
   eventfd(): number;
   /** A memory file with these bytes, sealed against every change. */
   sealedMemory(name: string, bytes: Uint8Array): number;

@@ -12,10 +12,13 @@
 namespace tine {
 namespace {
 
-// pipe() → [readEnd, writeEnd]; neither is inherited unless spawn() names it
+// pipe(readsWithoutBlocking) → [readEnd, writeEnd]; neither is inherited unless
+// spawn() names it. The flag is the read end's alone: a process that gets the
+// write end as its standard output expects it to block.
 Napi::Value makePipe(const Napi::CallbackInfo &info) {
     int ends[2];
     check(info.Env(), "pipe2", pipe2(ends, O_CLOEXEC));
+    if (info[0].ToBoolean()) fcntl(ends[0], F_SETFL, O_NONBLOCK);
     Napi::Array result = Napi::Array::New(info.Env(), 2);
     result.Set(0u, Napi::Number::New(info.Env(), ends[0]));
     result.Set(1u, Napi::Number::New(info.Env(), ends[1]));

@@ -61,6 +61,7 @@ Napi::Value onThread(Napi::Env env, std::function<Failure()> work,
                      std::function<Napi::Value(Napi::Env)> finish);
 
 void exportProcesses(Napi::Env env, Napi::Object exports);
+void exportReplace(Napi::Env env, Napi::Object exports);
 void exportWatches(Napi::Env env, Napi::Object exports);
 void exportDescriptors(Napi::Env env, Napi::Object exports);
 void exportSockets(Napi::Env env, Napi::Object exports);
