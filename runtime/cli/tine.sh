@@ -4,4 +4,9 @@ self=$(readlink -f -- "$0")
 bin=${self%/*}
 # Reading extra certificates costs every start of Node 40 ms, and Tine makes no TLS connection.
 unset NODE_EXTRA_CA_CERTS
-exec "$(cat -- "$bin/node-path")" --no-warnings "$bin/../js/runtime/cli/main.js" "$@"
+# Node forgets which signals its caller ignores (nohup) and raises the soft limit on descriptors: `tine do`
+# hands both on to the program as they were.
+while read -r name value; do
+  if [ "$name" = SigIgn: ]; then export TINE_SIGNALS_IGNORED="$value"; break; fi
+done </proc/$$/status
+TINE_SOFT_DESCRIPTORS=$(ulimit -Sn) exec "$(cat -- "$bin/node-path")" --no-warnings "$bin/../js/runtime/cli/main.js" "$@"

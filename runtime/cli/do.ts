@@ -1,0 +1,92 @@
+import { existsSync, statSync, writeSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { loadSettings } from "../../config/settings.js";
+import { addon } from "../../native/addon/addon.js";
+import { CommandLineError, ownFailure, parseArguments, type Command } from "./command.js";
+import { monitor } from "./installation.js";
+
+const strategies = ["cow", "selective-cow", "region-copy"];
+
+const details = `usage: tine do [--root DIR] [--env K=V] [--cwd DIR] [--fork S] -- PROG ARGS…
+
+Runs a program and its descendants in microVMs, without containerd and without a jail: as the caller, on the
+caller's files. Standard input and output are the program's; so is the exit status, 128 + n after signal n.
+
+  --root DIR  the program's / is DIR (needs CAP_SYS_CHROOT)
+  --env K=V   sets a variable of the program's environment; K alone takes it out; may be repeated
+  --cwd DIR   the folder it starts in, seen from --root if there is one
+  --fork S    how a fork's memory reaches the child: ${strategies.join(", ")}
+
+Tine's own failures give ${ownFailure}, a program that is not found 127, one that cannot be executed 126.
+`;
+
+/** `tine do`: becomes the monitor, so that signals, job control and exit status are the program's own. */
+export const doCommand: Command = {
+  usage: "do [--root DIR] [--env K=V] [--cwd DIR] [--fork S] -- PROG ARGS…",
+  summary: "runs one program in microVMs, without containerd",
+  run(args) {
+    const { options, operands } = parseArguments(args, {
+      "--root": true,
+      "--env": true,
+      "--cwd": true,
+      "--fork": true,
+      "--help": false,
+    });
+    if (options.has("--help")) {
+      writeSync(1, details);
+      return 0;
+    }
+    if (operands.length === 0) throw new CommandLineError("no program given");
+    const root = options.get("--root")?.at(-1);
+    const folder = options.get("--cwd")?.at(-1);
+    const start = root === undefined ? folder : join(resolve(root), folder ?? "/");
+    if (start !== undefined && !isFolder(start)) throw new CommandLineError(`${start} is not a folder`);
+    if (!existsSync(monitor)) throw new Error(`${monitor} is missing; npm run build makes it`);
+    return addon.replaceProcess(
+      monitor,
+      [
+        "tine-vmm",
+        ...(root === undefined ? [] : [`--root=${resolve(root)}`]),
+        ...forkOption(options.get("--fork")?.at(-1)),
+        "--",
+        ...operands,
+      ],
+      environmentOf(options.get("--env") ?? []),
+      start,
+      handedOn("TINE_SIGNALS_IGNORED", (text) => BigInt(`0x${text}`)),
+      handedOn("TINE_SOFT_DESCRIPTORS", (text) => (text === "unlimited" ? undefined : BigInt(text))),
+    );
+  },
+};
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+function forkOption(named: string | undefined): string[] {
+  if (named !== undefined && !strategies.includes(named)) {
+    throw new CommandLineError(`--fork ${named} is none of ${strategies.join(", ")}`);
+  }
+  const strategy = named ?? loadSettings().fork.strategy;
+  return strategy === "auto" ? [] : [`--fork=${strategy}`];
+}
+
+/** The caller's environment, less what build/bin/tine added, with the named changes. */
+function environmentOf(changes: readonly string[]): string[] {
+  const environment = new Map(Object.entries(process.env));
+  environment.delete("TINE_SIGNALS_IGNORED");
+  environment.delete("TINE_SOFT_DESCRIPTORS");
+  for (const change of changes) {
+    const equals = change.indexOf("=");
+    if (equals === 0 || change === "") throw new CommandLineError(`--env ${JSON.stringify(change)} names no variable`);
+    if (equals < 0) environment.delete(change);
+    else environment.set(change.slice(0, equals), change.slice(equals + 1));
+  }
+  return [...environment].map(([name, value]) => `${name}=${value ?? ""}`);
+}
+
+/** What build/bin/tine noted before Node changed it; undefined when this was started in another way. */
+function handedOn(name: string, read: (text: string) => bigint | undefined): bigint | undefined {
+  const text = process.env[name];
+  return text === undefined || text === "" ? undefined : read(text);
+}

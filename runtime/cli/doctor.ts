@@ -1,0 +1,61 @@
+import { writeSync } from "node:fs";
+import { SettingsError } from "../../config/errors.js";
+import { defaultSettings, loadSettings } from "../../config/settings.js";
+import type { Settings } from "../../config/schema.js";
+import { checkContainerd } from "./checks/containerd.js";
+import { broken, ok, type Finding } from "./checks/finding.js";
+import { checkCgroups, checkHugePages, checkLimits } from "./checks/host.js";
+import { checkKvm } from "./checks/kvm.js";
+import { checkRunc } from "./checks/runc.js";
+import { CommandLineError, parseArguments, type Command } from "./command.js";
+import { version } from "./version.js";
+
+/** `tine doctor`: what this machine has of what Tine needs. Exit status 1 when containers cannot run. */
+export const doctorCommand: Command = {
+  usage: "doctor [--json]",
+  summary: "tells whether this machine can run containers with Tine, and what to mend",
+  async run(args) {
+    const { options, operands } = parseArguments(args, { "--json": false, "--help": false });
+    if (operands.length > 0) throw new CommandLineError(`doctor takes no ${JSON.stringify(operands[0])}`);
+    if (options.has("--help")) {
+      writeSync(1, `usage: tine ${doctorCommand.usage}\n\n${doctorCommand.summary}\n`);
+      return 0;
+    }
+    const findings = await examine();
+    const healthy = findings.every(({ state }) => state !== "broken");
+    if (options.has("--json")) {
+      writeSync(1, `${JSON.stringify({ version, healthy, findings }, null, 2)}\n`);
+    } else {
+      writeSync(1, findings.map(line).join(""));
+    }
+    return healthy ? 0 : 1;
+  },
+};
+
+async function examine(): Promise<Finding[]> {
+  const { settings, finding } = readSettings();
+  return [
+    ok("node", `Node ${process.versions.node} at ${process.execPath}`),
+    finding,
+    ...(await checkKvm()),
+    await checkRunc(settings.runtime.runc),
+    checkCgroups(),
+    ...(await checkContainerd()),
+    checkHugePages(),
+    ...checkLimits(),
+  ];
+}
+
+function readSettings(): { settings: Settings; finding: Finding } {
+  try {
+    return { settings: loadSettings(), finding: ok("settings", "tine.toml is in order, or there is none") };
+  } catch (error) {
+    if (!(error instanceof SettingsError)) throw error;
+    return { settings: defaultSettings(), finding: broken("settings", error.message, "see docs/configuration.md") };
+  }
+}
+
+function line({ name, state, found, remedy }: Finding): string {
+  const mended = remedy === undefined ? "" : `${" ".repeat(24)}remedy: ${remedy}\n`;
+  return `${state.padEnd(8)} ${name.padEnd(14)} ${found}\n${mended}`;
+}
