@@ -1,3 +1,4 @@
+// kinds: static dynamic
 // What an exec keeps and what it resets; exec from a thread that is not the first one.
 #include "check.h"
 #include <pthread.h>

@@ -1,3 +1,4 @@
+// kinds: static dynamic
 // fork: identity, memory, descriptors, what the child inherits and what it does not.
 #include "check.h"
 #include <pthread.h>

@@ -93,8 +93,8 @@ int main(void) {
 
     struct sigaction action = {.sa_sigaction = fault_handler, .sa_flags = SA_ONSTACK | SA_SIGINFO | SA_NODEFER};
     sigaction(SIGSEGV, &action, NULL);
-    int overflows = 0;
-    for (int i = 0; i < 3; i++)
+    volatile int overflows = 0;
+    for (volatile int i = 0; i < 3; i++)
         if (sigsetjmp(fault_jump, 1) == 0) recurse(0);
         else overflows += fault_seen.signal == SIGSEGV && overflow_depth > 1500;
     CHECK_EQ("three stack overflows are survived", overflows, 3);
@@ -131,6 +131,7 @@ int main(void) {
     if (child == 0) {
         struct rlimit no_core = {0, 0};
         setrlimit(RLIMIT_CORE, &no_core);
+        signal(SIGSEGV, SIG_DFL);
         char *bad = map_pages(16, PROT_NONE);
         stack_t unusable = {.ss_sp = bad, .ss_size = 16 * PAGE};
         sigaltstack(&unusable, NULL);

@@ -1,3 +1,4 @@
+// kinds: static dynamic
 // Faults and the siginfo they bring: SIGSEGV (MAPERR, ACCERR, general protection), SIGFPE, SIGILL, SIGTRAP.
 #include "fault.h"
 #include <fenv.h>

@@ -76,7 +76,8 @@ int main(void) {
     MUST(setrlimit(RLIMIT_SIGPENDING, &limit) == 0);
     int queued = 0;
     while (queued < 10000 && sigqueue(getpid(), first + 1, (union sigval){.sival_int = queued}) == 0) queued++;
-    CHECK("RLIMIT_SIGPENDING ends the queue", errno == EAGAIN && queued <= 100);
+    int error = errno;
+    CHECK("RLIMIT_SIGPENDING ends the queue", error == EAGAIN && queued <= 100);
     CHECK_EQ("kill still gets through", kill(getpid(), first + 2), 0);
     right = 0;
     while (sigtimedwait(&set, &info, &zero) == first + 1) right += info.si_value.sival_int == right;

@@ -1,13 +1,9 @@
 // What a handler does to the call it interrupts: restarted with SA_RESTART, EINTR without, or EINTR always.
 #include "check.h"
 #include <linux/futex.h>
-#include <mqueue.h>
 #include <poll.h>
-#include <semaphore.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/file.h>
-#include <sys/ipc.h>
 #include <sys/msg.h>
 #include <sys/select.h>
 #include <sys/sem.h>
@@ -20,7 +16,7 @@ static volatile int handled;
 static void note(int signal) { (void)signal, handled++; }
 
 static int pipe_ends[2], sockets[2], full_pipe[2], listener, epoll, timer, lock_fd, semaphore_set, queue;
-static volatile uint32_t word;
+static volatile uint32_t *word;
 static pid_t helper_child;
 
 /// Each call blocks; `release` lets it end well, so that a restarted call shows by its good result.
@@ -46,11 +42,12 @@ static void release_listener(void) {
     (void)!connect(fd, (void *)&name, length);
     close(fd);
 }
-static long call_futex(void) { long got = syscall(SYS_futex, &word, FUTEX_WAIT, 0, NULL, NULL, 0); return got == 0 || errno == EAGAIN ? 1 : -1; }
 static void release_nothing(void) {}
+static long call_futex(void) { return syscall(SYS_futex, word, FUTEX_WAIT, 0, NULL, NULL, 0); }
+static void release_futex(void) { syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0); }
 static long call_futex_time(void) {
     struct timespec limit = {0, 150000000};
-    long got = syscall(SYS_futex, &word, FUTEX_WAIT, 0, &limit, NULL, 0);
+    long got = syscall(SYS_futex, word, FUTEX_WAIT, 0, &limit, NULL, 0);
     return got < 0 && errno == ETIMEDOUT ? 1 : got;
 }
 static long call_wait(void) { int status; return waitpid(helper_child, &status, 0) == helper_child ? 1 : -1; }
@@ -60,7 +57,7 @@ static long call_flock(void) { return flock(lock_fd, LOCK_EX) == 0 ? 1 : -1; }
 static long call_setlkw(void) { struct flock range = {.l_type = F_WRLCK}; return fcntl(lock_fd, F_SETLKW, &range) == 0 ? 1 : -1; }
 static long call_eventfd(void) { uint64_t value; return read(timer, &value, 8) == 8 ? 1 : -1; }
 static long call_open_fifo(void) { int fd = open("fifo", O_RDONLY); if (fd >= 0) close(fd); return fd >= 0 ? 1 : -1; }
-static void release_fifo(void) { int fd = open("fifo", O_WRONLY); close(fd); }
+static void release_fifo(void) { int fd = open("fifo", O_RDWR); sleep_ms(20); close(fd); }
 static long call_poll(void) { struct pollfd poller = {pipe_ends[0], POLLIN, 0}; return poll(&poller, 1, 5000); }
 static long call_ppoll(void) { struct pollfd poller = {pipe_ends[0], POLLIN, 0}; struct timespec limit = {5, 0}; return ppoll(&poller, 1, &limit, NULL); }
 static long call_select(void) { fd_set set; FD_ZERO(&set); FD_SET(pipe_ends[0], &set); struct timeval limit = {5, 0}; return select(pipe_ends[0] + 1, &set, NULL, NULL, &limit); }
@@ -156,6 +153,7 @@ static void drop_lock(void) {
 
 int main(void) {
     enter_directory();
+    word = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     MUST(pipe(pipe_ends) == 0 && pipe(full_pipe) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) == 0);
     listener = socket(AF_UNIX, SOCK_STREAM, 0);
     struct sockaddr_un any = {.sun_family = AF_UNIX};
@@ -182,7 +180,8 @@ int main(void) {
         {"accept", call_accept, release_listener, RESTARTED, NULL, NULL},
         {"open of a fifo", call_open_fifo, release_fifo, RESTARTED, NULL, NULL},
         {"read of a timerfd", call_eventfd, release_nothing, RESTARTED, NULL, NULL},
-        {"futex with a time-out", call_futex_time, release_nothing, RESTARTED, NULL, NULL},
+        {"futex", call_futex, release_futex, RESTARTED, NULL, NULL},
+        {"futex with a time-out", call_futex_time, release_nothing, INTERRUPTED, NULL, NULL},
         {"waitpid", call_wait, release_child, RESTARTED, fresh_child, end_child},
         {"waitid", call_waitid, release_child, RESTARTED, fresh_child, end_child},
         {"flock", call_flock, release_nothing, RESTARTED, hold_lock, drop_lock},
@@ -200,7 +199,6 @@ int main(void) {
         {"semop", call_semop, release_semaphore, INTERRUPTED, NULL, NULL},
         {"msgrcv", call_msgrcv, release_queue, INTERRUPTED, NULL, NULL},
     };
-    (void)call_futex;
     const char *words[] = {"restarted", "EINTR"};
     for (size_t i = 0; i < COUNT(rows); i++)
         for (int restart = 1; restart >= 0; restart--) {

@@ -1,3 +1,4 @@
+// kinds: static dynamic
 // Threads: many in turn, many at once, thread-local storage, cancellation, the last one out.
 #include "check.h"
 #include <pthread.h>

@@ -1,3 +1,4 @@
+// kinds: static dynamic
 // vfork and posix_spawn: memory is shared until exec, the parent waits, a failed exec is reported.
 #include "check.h"
 #include <pthread.h>
