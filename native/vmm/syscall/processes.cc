@@ -1,0 +1,61 @@
+// Calls about other processes that could otherwise reach into a monitor, and the two that other folders serve.
+#include <errno.h>
+#include <linux/kcmp.h>
+#include <linux/kvm.h>
+#include <sys/stat.h>
+
+#include "memory/guest_copy.h"
+#include "procfs/procfs.h"
+#include "seccomp/seccomp.h"
+#include "syscall/descriptors.h"
+#include "syscall/handlers.h"
+
+namespace tine {
+
+namespace {
+
+// Machines, vCPUs and /dev/kvm answer; those of another process with EIO, whatever the request.
+bool is_kvm(int fd) {
+  int64_t answer = raw(SYS_ioctl, static_cast<uint64_t>(fd), KVM_CHECK_EXTENSION, KVM_CAP_USER_MEMORY);
+  return answer >= 0 || answer == -EIO;
+}
+
+bool is_same_file(int one, int other) {
+  struct stat first, second;
+  return raw(SYS_fstat, static_cast<uint64_t>(one), arg(&first)) == 0 &&
+         raw(SYS_fstat, static_cast<uint64_t>(other), arg(&second)) == 0 && first.st_dev == second.st_dev &&
+         first.st_ino == second.st_ino;
+}
+
+}  // namespace
+
+int64_t sys_seccomp(Call& call) { return seccomp_call(call); }
+
+int64_t sys_kcmp(Call& call) {
+  uint64_t fourth = call.a[4];
+  if (call.a[2] == KCMP_EPOLL_TFD) {
+    fourth = hp(call.ptr(4));
+  } else if (call.a[2] == KCMP_FILE) {
+    // A number that is the monitor's here is most likely the monitor's there: the block is at the same place.
+    if (is_hidden(call.thread, call.fd(3)) || is_hidden(call.thread, call.fd(4))) return -EBADF;
+  }
+  return host_call(call.thread, SYS_kcmp, call.a[0], call.a[1], call.a[2], call.a[3], fourth);
+}
+
+// The numbers of the target's monitor are as a rule this one's own; what is taken is judged all the same.
+int64_t sys_pidfd_getfd(Call& call) {
+  Thread& thread = call.thread;
+  if (is_hidden(thread, call.fd(0)) || is_hidden(thread, call.fd(1))) return -EBADF;
+  auto gate = hold_gate(thread);
+  int64_t result = limit_descriptor(thread, host_call(thread, SYS_pidfd_getfd, call.a[0], call.a[1], call.a[2]));
+  if (result < 0) return result;
+  int fd = static_cast<int>(result);
+  if (is_kvm(fd) || is_same_file(fd, thread.process->self_fd)) {
+    raw(SYS_close, static_cast<uint64_t>(fd));
+    return -EBADF;
+  }
+  int64_t error = admit_descriptor(thread, fd);
+  return error == 0 ? fd : error;
+}
+
+}  // namespace tine
