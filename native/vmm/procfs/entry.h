@@ -1,0 +1,48 @@
+// What a descriptor of procfs is: which file, of which process.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "process/thread.h"
+
+namespace tine {
+
+struct ProcEntry {
+  bool known = false;      // false: a place in procfs that cannot be told (no path inside it is known)
+  std::string inside;      // path inside procfs: "/123/task/124/maps"; "" for its root
+  std::string above;       // path of the directory that has it, as seen from the guest's root
+  std::string name;        // last part
+  int64_t pid = -1;        // as this procfs numbers processes; -1: not below a process
+  int64_t tid = -1;        // below /PID/task/TID
+  std::string place;       // below the process or the thread: "", "maps", "fd", "fd/3"
+  bool own = false;        // the process is this one
+  bool symlink = false, directory = false;
+
+  bool in(std::string_view folder) const {  // "fd": the entry is directly in that directory
+    return place.size() > folder.size() + 1 && place.starts_with(folder) && place[folder.size()] == '/';
+  }
+};
+
+// Judges a descriptor that is known to be of procfs.
+ProcEntry procfs_entry(Thread& thread, int fd);
+
+// Opens `name` in the directory of the process (or thread) that an entry belongs to, as the host has it.
+// A descriptor or -errno.
+int64_t procfs_open_beside(Thread& thread, const ProcEntry& entry, const char* name, uint64_t flags);
+
+// True where the process of the entry is a monitor (this one's executable), so that the host's view of it is
+// not the guest's. Where this cannot be told because the kernel does not let us look: true in a jail.
+bool procfs_is_monitor(Thread& thread, const ProcEntry& entry);
+
+// Whole content of a file, from where it stands.
+bool procfs_read_all(int fd, std::string& content);
+// The target of a link; `path` may be "" for the link that `directory` itself is. Empty: an error.
+std::string procfs_link(int directory, const char* path);
+// Where the descriptor stands in the file system.
+std::string procfs_path_of(Thread& thread, int fd);
+
+// The numbers in which another monitor keeps its own descriptors.
+bool procfs_in_block(Thread& thread, const ProcEntry& entry, int64_t number);
+
+}  // namespace tine

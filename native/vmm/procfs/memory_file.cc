@@ -1,0 +1,137 @@
+// /proc/PID/mem and pagemap of monitors. The guest holds an empty stand-in that says in its name what it stands
+// for; reads and writes are made through the kernel's own checks, with positions translated. A real descriptor of
+// such a file must never be the guest's: its positions are host addresses, the monitor's own among them.
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "host/raw.h"
+#include "memory/address.h"
+#include "memory/guest_copy.h"
+#include "procfs/procfs.h"
+#include "procfs/text.h"
+#include "procfs/view.h"
+
+namespace tine {
+namespace {
+
+enum class Kind : uint8_t { none, memory, pagemap };
+
+struct MemoryFile {
+  Kind kind = Kind::none;
+  int64_t pid = -1;
+};
+
+MemoryFile judge(Thread& thread, int fd) {
+  MemoryFile file;
+  // "/memfd:tine:/proc/123/mem (deleted)"
+  const std::string link = procfs_path_of(thread, fd);
+  std::string_view rest = link;
+  if (!rest.starts_with(kStandInLink)) return file;
+  rest = rest.substr(0, rest.rfind(' '));
+  size_t slash = rest.rfind('/');
+  const std::string_view name = rest.substr(slash + 1);
+  const Kind kind = name == "mem" ? Kind::memory : name == "pagemap" ? Kind::pagemap : Kind::none;
+  rest = rest.substr(0, slash);
+  slash = rest.rfind('/');
+  file.pid = whole_number(rest.substr(slash + 1));
+  if (file.pid >= 0) file.kind = kind;
+  return file;
+}
+
+// How much of [at, at + bytes) can be guest memory.
+uint64_t within_window(uint64_t at, uint64_t bytes) {
+  if (!guest_range_ok(at, 1)) return 0;
+  const uint64_t end = at < kRefusedStart ? kRefusedStart : kGuestEnd;
+  return std::min(bytes, end - at);
+}
+
+int64_t transfer(const MemoryFile& file, long call, GuestAddr local, uint64_t at, uint64_t bytes) {
+  bytes = within_window(at, bytes);
+  if (bytes == 0) return -EIO;
+  iovec ours{to_host(local).ptr<void>(), bytes};
+  iovec theirs{to_host({at}).ptr<void>(), bytes};
+  const int64_t result = raw(call, static_cast<uint64_t>(file.pid), arg(&ours), 1, arg(&theirs), 1, 0);
+  if (result == -ESRCH) return 0;  // fs/proc/base.c, mem_rw(): nothing to read once the process is gone
+  return result == -EFAULT ? -EIO : result;
+}
+
+int64_t read_pagemap(Thread& thread, const MemoryFile& file, GuestAddr to, uint64_t bytes, uint64_t at) {
+  if (at % 8 || bytes % 8) return -EINVAL;
+  std::string path;
+  add_number(path, static_cast<uint64_t>(file.pid));
+  path += "/pagemap";
+  const int64_t fd = raw(SYS_openat, thread.process->proc_fd, arg(path.c_str()), O_RDONLY | O_CLOEXEC);
+  if (is_error(fd)) return fd;
+  std::vector<uint64_t> entries(1024);
+  int64_t done = 0;
+  while (static_cast<uint64_t>(done) < bytes) {
+    const uint64_t address = (at + static_cast<uint64_t>(done)) / 8 * kPage;
+    if (address >= kGuestEnd) break;
+    uint64_t count = std::min<uint64_t>(entries.size(), (bytes - static_cast<uint64_t>(done)) / 8);
+    const uint64_t usable = within_window(address, count * kPage) / kPage;
+    if (usable == 0) {
+      // Nothing is ever mapped there.
+      count = std::min(count, (kRefusedEnd - address) / kPage);
+      std::fill_n(entries.begin(), count, 0);
+    } else {
+      count = usable;
+      const int64_t got = raw(SYS_pread64, fd, arg(entries.data()), count * 8, to_host({address}).v / kPage * 8);
+      if (got <= 0) {
+        if (done == 0) done = got;
+        break;
+      }
+      count = static_cast<uint64_t>(got) / 8;
+    }
+    if (!copy_out(to + static_cast<uint64_t>(done), entries.data(), count * 8)) {
+      if (done == 0) done = -EFAULT;
+      break;
+    }
+    done += static_cast<int64_t>(count * 8);
+  }
+  raw(SYS_close, fd);
+  return done;
+}
+
+template <class Make>
+int64_t at_position(int fd, int64_t position, Make make) {
+  const int64_t at = position >= 0 ? position : raw(SYS_lseek, fd, 0, SEEK_CUR);
+  if (at < 0) return at;
+  const int64_t result = make(static_cast<uint64_t>(at));
+  if (result > 0 && position < 0) raw(SYS_lseek, fd, static_cast<uint64_t>(at + result), SEEK_SET);
+  return result;
+}
+
+bool mode_is(int fd, uint64_t wanted) {
+  const int64_t flags = raw(SYS_fcntl, fd, F_GETFL);
+  return flags >= 0 && ((flags & O_ACCMODE) == O_RDWR || (static_cast<uint64_t>(flags) & O_ACCMODE) == wanted);
+}
+
+}  // namespace
+
+bool procfs_has_memory_files(const Thread& thread) { return thread.process->memory_files.load(std::memory_order_relaxed); }
+
+int64_t procfs_memory_read(Thread& thread, int fd, GuestAddr to, uint64_t bytes, int64_t position) {
+  const MemoryFile file = judge(thread, fd);
+  if (file.kind == Kind::none) return kNotMemoryFile;
+  if (!mode_is(fd, O_RDONLY)) return -EBADF;
+  return at_position(fd, position, [&](uint64_t at) {
+    if (file.kind == Kind::pagemap) return read_pagemap(thread, file, to, bytes, at);
+    return bytes ? transfer(file, SYS_process_vm_readv, to, at, bytes) : int64_t{0};
+  });
+}
+
+int64_t procfs_memory_write(Thread& thread, int fd, GuestAddr from, uint64_t bytes, int64_t position) {
+  const MemoryFile file = judge(thread, fd);
+  if (file.kind == Kind::none) return kNotMemoryFile;
+  if (!mode_is(fd, O_WRONLY)) return -EBADF;
+  if (file.kind == Kind::pagemap) return -EINVAL;
+  return at_position(fd, position, [&](uint64_t at) {
+    return bytes ? transfer(file, SYS_process_vm_writev, from, at, bytes) : int64_t{0};
+  });
+}
+
+}  // namespace tine

@@ -1,0 +1,253 @@
+#include "procfs/view.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/stat.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "host/raw.h"
+#include "memory/address_space.h"
+#include "procfs/counters.h"
+#include "procfs/lines.h"
+#include "procfs/procfs.h"
+#include "procfs/text.h"
+#include "seccomp/chain.h"
+
+namespace tine {
+namespace {
+
+const char* name_of(const Vma& vma) {
+  if (vma.flags & kVmaStack) return "[stack]";
+  if (vma.flags & kVmaHeap) return "[heap]";
+  if (vma.flags & kVmaVdso) return "[vdso]";
+  if (vma.flags & kVmaVvar) return "[vvar]";
+  return "";
+}
+
+std::vector<GuestMapping> own_mappings(Thread& thread) {
+  std::vector<GuestMapping> mappings;
+  mappings.reserve(512);
+  thread.process->space->for_each([&](const Vma& vma) {
+    mappings.push_back({vma.start, vma.end, vma.prot, name_of(vma), (vma.flags & kVmaShared) != 0});
+  });
+  return mappings;
+}
+
+bool read_beside(Thread& thread, const ProcEntry& entry, const char* name, std::string& content) {
+  const int64_t fd = procfs_open_beside(thread, entry, name, O_RDONLY);
+  if (is_error(fd)) return false;
+  const bool good = procfs_read_all(static_cast<int>(fd), content);
+  raw(SYS_close, fd);
+  return good;
+}
+
+// The monitor's own resident memory, from pagemap's present bits (Documentation/admin-guide/mm/pagemap.rst: bit 63
+// present, bit 61 page of a file or shared).
+void add_residence(Thread& thread, const ProcEntry& entry, GuestCounts& counts) {
+  constexpr uint64_t kPresent = 1ull << 63, kFile = 1ull << 61;
+  std::string maps;
+  if (!read_beside(thread, entry, "maps", maps)) return;
+  const int64_t fd = procfs_open_beside(thread, entry, "pagemap", O_RDONLY);
+  if (is_error(fd)) return;
+  std::vector<uint64_t> entries(2048);
+  HostRange range{};
+  for (std::string_view rest = maps; !rest.empty();) {
+    rest = next_monitor_range(rest, range);
+    for (uint64_t page = range.start / kPage; page < range.end / kPage;) {
+      const uint64_t count = std::min<uint64_t>(entries.size(), range.end / kPage - page);
+      const int64_t got = raw(SYS_pread64, fd, arg(entries.data()), count * 8, page * 8);
+      if (got <= 0) break;
+      for (int64_t n = 0; n < got / 8; n++)
+        if (entries[static_cast<size_t>(n)] & kPresent)
+          (entries[static_cast<size_t>(n)] & kFile ? counts.monitor_file : counts.monitor_anonymous) += kPage;
+      page += static_cast<uint64_t>(got) / 8;
+    }
+  }
+  raw(SYS_close, fd);
+}
+
+void add_memory(Thread& thread, GuestCounts& counts) {
+  uint64_t executable = 0;
+  AddressSpace& space = *thread.process->space;
+  space.for_each([&](const Vma& vma) {
+    counts.size += vma.bytes();
+    if (vma.flags & kVmaLocked) counts.locked += vma.bytes();
+    if (vma.flags & kVmaStack)
+      counts.stack += vma.bytes();
+    else if (vma.prot & PROT_WRITE)
+      counts.data += vma.flags & kVmaShared ? 0 : vma.bytes();
+    else if (vma.prot & PROT_EXEC)
+      executable += vma.bytes();
+  });
+  const uint64_t first = space.code_start & ~(kPage - 1), last = (space.code_end + kPage - 1) & ~(kPage - 1);
+  counts.text = last > first ? std::min(last - first, executable) : 0;
+  counts.libraries = executable - counts.text;
+}
+
+void add_signals(Thread& thread, GuestCounts& counts) {
+  SignalHandlers& handlers = *thread.process->handlers;
+  Guard guard(handlers.lock);
+  for (int number = 1; number <= kSignals; number++) {
+    const uint64_t handler = handlers.action[number - 1].handler;
+    if (handler == 1) counts.ignored |= signal_bit(number);
+    if (handler > 1) counts.caught |= signal_bit(number);
+  }
+  counts.has_signals = true;
+}
+
+GuestCounts counts_of(Thread& thread, const ProcEntry& entry) {
+  GuestCounts counts;
+  const SeccompChain* chain = entry.own ? thread.seccomp : thread.process->container_seccomp;
+  counts.no_new_privs = thread.no_new_privs;
+  counts.seccomp_mode = entry.own ? thread.seccomp_mode : chain ? 2 : 0;
+  counts.seccomp_filters = chain ? chain->filters : 0;
+  counts.own = entry.own;
+  if (!entry.own) return counts;
+  counts.threads = static_cast<uint64_t>(std::max(thread.process->thread_count.load(), 1));
+  add_memory(thread, counts);
+  add_signals(thread, counts);
+  add_residence(thread, entry, counts);
+  if (thread.process->thread_count.load() <= 1 || entry.tid == thread.tid) {
+    counts.has_mask = true;
+    counts.blocked = thread.mask;
+  }
+  return counts;
+}
+
+std::string limits_of(Thread& thread, const ProcEntry& entry, std::string_view host) {
+  if (!entry.own) return std::string(host);
+  const Process& p = *thread.process;
+  const GuestLimit limits[] = {
+      {"Max stack size", p.stack_limit.rlim_cur, p.stack_limit.rlim_max},
+      {"Max open files", p.nofile_limit.rlim_cur, p.nofile_limit.rlim_max},
+      {"Max address space", p.as_limit.rlim_cur, p.as_limit.rlim_max},
+      {"Max data size", p.data_limit.rlim_cur, p.data_limit.rlim_max},
+  };
+  return guest_limits(host, limits, std::size(limits));
+}
+
+std::string auxv_of(Thread& thread, const ProcEntry& entry, std::string_view host) {
+  if (!entry.own) return guest_auxv(host);
+  const Process& p = *thread.process;
+  return std::string(reinterpret_cast<const char*>(p.auxv), static_cast<size_t>(p.auxv_words) * 8);
+}
+
+// Files that need the host's text to be made into the guest's.
+std::string guest_text(Thread& thread, const ProcEntry& entry, std::string_view host) {
+  const std::string& place = entry.place;
+  if (place == "maps" || place == "smaps" || place == "smaps_rollup") {
+    const std::vector<GuestMapping> mappings = entry.own ? own_mappings(thread) : std::vector<GuestMapping>();
+    return place == "maps" ? guest_maps(host, mappings) : guest_smaps(host, mappings, place == "smaps_rollup");
+  }
+  if (place == "numa_maps") return guest_numa_maps(host);
+  if (place == "auxv") return auxv_of(thread, entry, host);
+  if (place == "limits") return limits_of(thread, entry, host);
+  if (place == "syscall") return "running\n";
+  if (place == "wchan") return "0";
+  if (place == "stack") return "";
+  if (place == "personality") {
+    std::string out;
+    if (!entry.own) return std::string(host);
+    add_number(out, thread.process->personality, 16, 8);
+    return out + "\n";
+  }
+  const GuestCounts counts = counts_of(thread, entry);
+  if (place == "status") return guest_status(host, counts);
+  if (place == "stat") return guest_stat(host, counts);
+  return guest_statm(host, counts);
+}
+
+constexpr std::string_view kTexts[] = {"maps",  "smaps", "smaps_rollup", "numa_maps", "auxv",  "limits",
+                                       "syscall", "wchan", "stack",      "personality", "status", "stat", "statm"};
+
+bool is_text(std::string_view name) { return std::find(std::begin(kTexts), std::end(kTexts), name) != std::end(kTexts); }
+
+bool is_memory(std::string_view name) { return name == "mem" || name == "pagemap"; }
+
+// True where a bind mount of this very file hides its name.
+bool is_mount_root(int fd) {
+  struct statx x {};
+  return raw(SYS_statx, fd, arg(""), AT_EMPTY_PATH, STATX_BASIC_STATS, arg(&x)) == 0 &&
+         x.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+}
+
+// 0, or -errno for a file of a procfs that the guest's mounts do not show, so that only the name is known.
+int64_t judge_unknown(const ProcEntry& entry, int fd) {
+  if (entry.directory || entry.symlink) return 0;
+  return is_text(entry.name) || is_memory(entry.name) || is_mount_root(fd) ? -EACCES : 0;
+}
+
+}  // namespace
+
+bool procfs_is_sensitive(const ProcEntry& entry) {
+  return entry.pid >= 0 && (is_text(entry.place) || is_memory(entry.place) || entry.place == "map_files" ||
+                            entry.in("map_files") || entry.in("fd") || entry.in("fdinfo"));
+}
+
+int64_t procfs_stand_in(Thread& thread, int fd, int flags, const ProcEntry& entry, std::string_view content) {
+  const std::string name = std::string(kStandIn) + entry.above + "/" + entry.name;
+  const int64_t memory = raw(SYS_memfd_create, arg(name.substr(0, 240).c_str()), MFD_CLOEXEC);
+  if (is_error(memory)) return memory;
+  int64_t result = fd;
+  for (std::string_view rest = content; !rest.empty();) {
+    const int64_t written = raw(SYS_write, memory, arg(rest.data()), rest.size());
+    if (written <= 0) {
+      result = written ? written : -EIO;
+      break;
+    }
+    rest.remove_prefix(static_cast<size_t>(written));
+  }
+  // A second opening has the access mode and the position that the guest's has.
+  std::string path = "self/fd/";
+  add_number(path, static_cast<uint64_t>(memory));
+  const int64_t again = raw(SYS_openat, thread.process->proc_fd, arg(path.c_str()),
+                            (static_cast<uint64_t>(flags) & (O_ACCMODE | O_NONBLOCK)) | O_CLOEXEC);
+  raw(SYS_close, memory);
+  if (result == fd) {
+    result = is_error(again) ? again : raw(SYS_dup3, again, fd, static_cast<uint64_t>(flags) & O_CLOEXEC);
+  }
+  if (!is_error(again)) raw(SYS_close, again);
+  return result;
+}
+
+int64_t procfs_opened(Thread& thread, int fd, int flags) {
+  const ProcEntry entry = procfs_entry(thread, fd);
+  int64_t result = fd;
+  if (!entry.known) {
+    if (!(flags & O_PATH)) result = judge_unknown(entry, fd);
+    if (result == 0) result = fd;
+  } else if (procfs_is_sensitive(entry) && procfs_is_monitor(thread, entry)) {
+    if (entry.in("fd") || entry.in("fdinfo")) {
+      if (procfs_in_block(thread, entry, whole_number(entry.name))) result = -ENOENT;
+    } else if (entry.place.starts_with("map_files")) {
+      result = -EPERM;
+    } else if (flags & O_PATH) {
+      result = fd;
+    } else if (is_memory(entry.place)) {
+      thread.process->memory_files.store(true);
+      result = procfs_stand_in(thread, fd, flags, entry, "");
+    } else {
+      std::string host;
+      const bool good = entry.place == "smaps_rollup" ? read_beside(thread, entry, "smaps", host)
+                                                      : procfs_read_all(fd, host);
+      // What the kernel refuses to show (numbers of a process that has ended) is not there for the guest either.
+      result = procfs_stand_in(thread, fd, flags, entry, good ? guest_text(thread, entry, host) : std::string());
+    }
+  }
+  if (is_error(result)) raw(SYS_close, fd);
+  return result;
+}
+
+int64_t procfs_received(Thread& thread, int fd) {
+  const ProcEntry entry = procfs_entry(thread, fd);
+  const bool path_only = raw(SYS_fcntl, fd, F_GETFL) & O_PATH;
+  if (!entry.known) return path_only ? 0 : judge_unknown(entry, fd);
+  if (!procfs_is_sensitive(entry) || path_only) return 0;
+  return procfs_is_monitor(thread, entry) ? -EACCES : 0;
+}
+
+}  // namespace tine
