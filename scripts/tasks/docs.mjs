@@ -1,4 +1,5 @@
 // `npm run docs`: makes the pages of docs/ that follow from the sources.
 import { runToEnd } from "../lib/progress.mjs";
 
-process.exitCode = await runToEnd(process.execPath, ["build/js/config/write-documentation.js"]);
+for (const page of ["config/write-documentation.js", "scripts/documentation/write-system-calls.js"])
+  process.exitCode ||= await runToEnd(process.execPath, [`build/js/${page}`]);

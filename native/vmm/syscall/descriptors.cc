@@ -28,6 +28,7 @@ int64_t replace(Call& call, int from, int to, uint64_t flags) {
   if (is_hidden(thread, to)) {
     if (raw(SYS_fcntl, static_cast<uint64_t>(from), F_GETFD) < 0) return -EBADF;
     relocate_own_descriptors(*thread.process, to);
+    if (is_hidden(thread, to)) return -EMFILE;  // nowhere to go
   }
   auto gate = hold_gate(thread);
   return host_call(thread, SYS_dup3, static_cast<uint64_t>(from), static_cast<uint64_t>(to), flags);

@@ -1,0 +1,5 @@
+import { writeFileSync } from "node:fs";
+import { readSystemCalls, systemCallPage } from "./system-calls.js";
+
+// `npm run docs` starts this in the checkout's top folder, after the build.
+writeFileSync("docs/syscalls.md", systemCallPage(readSystemCalls("build/bin/tine-vmm")));
