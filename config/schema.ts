@@ -50,7 +50,10 @@ export const schema = {
   runtime: {
     description: "Where the runtime finds its parts and keeps its state.",
     keys: {
-      runc: program("runc", "The OCI runtime that makes the jail around the monitor: namespaces, mounts, cgroups, hooks."),
+      runc: program(
+        "runc",
+        "The OCI runtime that makes the jail around the monitor: namespaces, mounts, cgroups, hooks.",
+      ),
       root: path("/run/tine", "Folder for state that need not outlive a reboot. Made with mode 0700."),
     },
   },
@@ -84,20 +87,28 @@ export const schema = {
   calls: {
     description: "How system calls are served.",
     keys: {
-      exitless: choice("auto", "Whether a thread of the monitor serves calls without the guest leaving KVM.", {
-        off: "never",
-        auto: "where it is quicker: idle processors, a high cost of leaving KVM",
-        on: "always",
-      }),
+      exitless: choice(
+        "auto",
+        "Whether a thread of the monitor serves calls without the guest leaving KVM.",
+        {
+          off: "never",
+          auto: "where it is quicker: idle processors, a high cost of leaving KVM",
+          on: "always",
+        },
+      ),
     },
   },
   memory: {
     description: "The guest's memory.",
     keys: {
-      huge_pages: choice("auto", "Whether large anonymous mappings ask for huge pages, which makes fork cheaper.", {
-        auto: "yes, where the host has them and the guest did not decline",
-        never: "only where the guest asks for them",
-      }),
+      huge_pages: choice(
+        "auto",
+        "Whether large anonymous mappings ask for huge pages, which makes fork cheaper.",
+        {
+          auto: "yes, where the host has them and the guest did not decline",
+          never: "only where the guest asks for them",
+        },
+      ),
     },
   },
   node: {

@@ -66,20 +66,39 @@ export function parseSettings(text: string, file: string): Settings {
     const section = Object.hasOwn(sections, sectionName) ? sections[sectionName] : undefined;
     if (section === undefined) {
       const known = Object.keys(sections).join(", ");
-      throw new SettingsError("unknown-key", file, lineOf(lines, sectionName), sectionName, `no such section; there are ${known}`);
+      throw new SettingsError(
+        "unknown-key",
+        file,
+        lineOf(lines, sectionName),
+        sectionName,
+        `no such section; there are ${known}`,
+      );
     }
     if (!isTable(content)) {
-      throw new SettingsError("bad-value", file, lineOf(lines, sectionName), sectionName, "a section is wanted, not a value");
+      throw new SettingsError(
+        "bad-value",
+        file,
+        lineOf(lines, sectionName),
+        sectionName,
+        "a section is wanted, not a value",
+      );
     }
     for (const [keyName, value] of Object.entries(content)) {
       const path = `${sectionName}.${keyName}`;
       const key = Object.hasOwn(section.keys, keyName) ? section.keys[keyName] : undefined;
       if (key === undefined) {
         const known = Object.keys(section.keys).join(", ");
-        throw new SettingsError("unknown-key", file, lineOf(lines, path), path, `no such key; [${sectionName}] has ${known}`);
+        throw new SettingsError(
+          "unknown-key",
+          file,
+          lineOf(lines, path),
+          path,
+          `no such key; [${sectionName}] has ${known}`,
+        );
       }
       const problem = wrongWith(key, value);
-      if (problem !== undefined) throw new SettingsError("bad-value", file, lineOf(lines, path), path, problem);
+      if (problem !== undefined)
+        throw new SettingsError("bad-value", file, lineOf(lines, path), path, problem);
     }
   }
   return fill(document);
@@ -120,7 +139,10 @@ function fill(document: Record<string, unknown>): Settings {
   const settings: Record<string, Record<string, unknown>> = {};
   for (const [name, section] of Object.entries(sections)) {
     const defaults = Object.entries(section.keys).map(([key, { fallback }]) => [key, fallback]);
-    settings[name] = { ...(Object.fromEntries(defaults) as object), ...(document[name] as object | undefined) };
+    settings[name] = {
+      ...(Object.fromEntries(defaults) as object),
+      ...(document[name] as object | undefined),
+    };
   }
   return settings as unknown as Settings;
 }

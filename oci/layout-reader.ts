@@ -46,7 +46,10 @@ export async function readImageArchive(path: string): Promise<ReadImage[]> {
   const entries = await readEntries(path);
   const layout = jsonOf(entries, "oci-layout") as { imageLayoutVersion?: unknown };
   if (layout.imageLayoutVersion !== "1.0.0") {
-    throw new ImageError("not-a-layout", `oci-layout: imageLayoutVersion is ${JSON.stringify(layout.imageLayoutVersion)}`);
+    throw new ImageError(
+      "not-a-layout",
+      `oci-layout: imageLayoutVersion is ${JSON.stringify(layout.imageLayoutVersion)}`,
+    );
   }
   const index = jsonOf(entries, "index.json") as ImageIndex;
   if (!Array.isArray(index.manifests)) throw new ImageError("not-a-layout", "index.json: no manifests");
@@ -63,13 +66,19 @@ function readImage(entries: Map<string, ReadBlob>, descriptor: Descriptor): Read
   const configuration = jsonOf(entries, blobPath(manifest.config.digest)) as ImageConfiguration;
   const diffIds = configuration.rootfs.diff_ids;
   if (diffIds.length !== manifest.layers.length) {
-    throw new ImageError("digest-mismatch", `${manifest.layers.length} layers, but ${diffIds.length} diff ids`);
+    throw new ImageError(
+      "digest-mismatch",
+      `${manifest.layers.length} layers, but ${diffIds.length} diff ids`,
+    );
   }
   for (const [position, layer] of manifest.layers.entries()) {
     const blob = checkBlob(entries, layer);
     const content = layer.mediaType === mediaTypes.layer ? blob.digest : blob.uncompressed;
     if (content !== diffIds[position]) {
-      throw new ImageError("digest-mismatch", `layer ${position} holds ${content}, its diff id says ${diffIds[position]}`);
+      throw new ImageError(
+        "digest-mismatch",
+        `layer ${position} holds ${content}, its diff id says ${diffIds[position]}`,
+      );
     }
   }
   const reference = descriptor.annotations?.["io.containerd.image.name"];
@@ -83,7 +92,10 @@ function checkBlob(entries: Map<string, ReadBlob>, descriptor: Descriptor): Read
     throw new ImageError("digest-mismatch", `${blobPath(descriptor.digest)} holds ${blob.digest}`);
   }
   if (blob.size !== descriptor.size) {
-    throw new ImageError("size-mismatch", `${descriptor.digest} has ${blob.size} bytes, not ${descriptor.size}`);
+    throw new ImageError(
+      "size-mismatch",
+      `${descriptor.digest} has ${blob.size} bytes, not ${descriptor.size}`,
+    );
   }
   return blob;
 }
@@ -98,7 +110,8 @@ function jsonOf(entries: Map<string, ReadBlob>, name: string): object {
   } catch (error) {
     throw new ImageError("malformed-json", `${name}: ${(error as Error).message}`);
   }
-  if (typeof value !== "object" || value === null) throw new ImageError("malformed-json", `${name}: not an object`);
+  if (typeof value !== "object" || value === null)
+    throw new ImageError("malformed-json", `${name}: not an object`);
   return value;
 }
 
@@ -108,7 +121,8 @@ async function readEntries(path: string): Promise<Map<string, ReadBlob>> {
   const read = (async () => {
     for await (const entry of archive) {
       const { header } = entry;
-      if (header.type === "file") entries.set(header.name.replace(/^\.\//, ""), await readBlob(entry, header.size));
+      if (header.type === "file")
+        entries.set(header.name.replace(/^\.\//, ""), await readBlob(entry, header.size));
       else entry.resume();
     }
   })();

@@ -137,7 +137,12 @@ async function compressLayer(tarFile: string, destination: string): Promise<Stor
   };
 }
 
-async function writeTar(path: string, blobs: JsonBlob[], layers: StoredLayer[], index: ImageIndex): Promise<void> {
+async function writeTar(
+  path: string,
+  blobs: JsonBlob[],
+  layers: StoredLayer[],
+  index: ImageIndex,
+): Promise<void> {
   const archive = pack();
   const written = pipeline(archive, createWriteStream(path));
   const entries = (async () => {
@@ -147,7 +152,11 @@ async function writeTar(path: string, blobs: JsonBlob[], layers: StoredLayer[], 
     // Two equal layers are one blob.
     const unique = new Map(layers.map((layer) => [layer.descriptor.digest, layer]));
     for (const layer of unique.values()) {
-      const entry = archive.entry({ name: blobPath(layer.descriptor.digest), size: layer.descriptor.size, mtime: epoch });
+      const entry = archive.entry({
+        name: blobPath(layer.descriptor.digest),
+        size: layer.descriptor.size,
+        mtime: epoch,
+      });
       await pipeline(createReadStream(layer.path), entry);
     }
     archive.finalize();

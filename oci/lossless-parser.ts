@@ -1,4 +1,11 @@
-import { JsonError, JsonNumber, maximumDepth, type JsonErrorCode, type JsonObject, type JsonValue } from "./json-value.js";
+import {
+  JsonError,
+  JsonNumber,
+  maximumDepth,
+  type JsonErrorCode,
+  type JsonObject,
+  type JsonValue,
+} from "./json-value.js";
 
 const numberPattern = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 const integerPattern = /^-?(?:0|[1-9][0-9]*)$/;
@@ -68,7 +75,8 @@ export class JsonParser {
       if (this.text[this.position] !== '"') throw this.unexpected("a key in quotes");
       const start = this.position;
       const key = this.string();
-      if (Object.hasOwn(fields, key)) throw this.error("duplicate-key", `the key ${JSON.stringify(key)} is there twice`, start);
+      if (Object.hasOwn(fields, key))
+        throw this.error("duplicate-key", `the key ${JSON.stringify(key)} is there twice`, start);
       this.blanks();
       if (!this.take(":")) throw this.unexpected('":"');
       const value = this.value(depth + 1);
@@ -118,7 +126,8 @@ export class JsonParser {
     const name = this.text[this.position + 1] ?? "";
     if (name === "u") {
       const digits = this.text.slice(this.position + 2, this.position + 6);
-      if (!/^[0-9a-fA-F]{4}$/.test(digits)) throw this.error("malformed", "\\u without four hexadecimal digits");
+      if (!/^[0-9a-fA-F]{4}$/.test(digits))
+        throw this.error("malformed", "\\u without four hexadecimal digits");
       this.position += 6;
       return String.fromCharCode(parseInt(digits, 16));
     }
@@ -162,7 +171,10 @@ export class JsonParser {
 
   private unexpected(wanted: string): JsonError {
     const found = this.text[this.position];
-    return this.error("malformed", `${found === undefined ? "the end" : JSON.stringify(found)} instead of ${wanted}`);
+    return this.error(
+      "malformed",
+      `${found === undefined ? "the end" : JSON.stringify(found)} instead of ${wanted}`,
+    );
   }
 
   private error(code: JsonErrorCode, problem: string, offset = this.position): JsonError {

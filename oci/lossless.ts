@@ -9,7 +9,14 @@
 import { JsonError, JsonNumber, type JsonObject, type JsonValue } from "./json-value.js";
 import { JsonParser } from "./lossless-parser.js";
 
-export { JsonError, JsonNumber, maximumDepth, type JsonErrorCode, type JsonObject, type JsonValue } from "./json-value.js";
+export {
+  JsonError,
+  JsonNumber,
+  maximumDepth,
+  type JsonErrorCode,
+  type JsonObject,
+  type JsonValue,
+} from "./json-value.js";
 
 /** The order of an object's keys, for objects whose own order differs: JavaScript puts `"1"` before `"a"`. */
 const keyOrders = new WeakMap<object, readonly string[]>();
@@ -94,7 +101,9 @@ function keysInOrder(fields: Record<string, unknown>): string[] {
 
 /** Whether a value is a JSON object. */
 export function isJsonObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof JsonNumber);
+  return (
+    typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof JsonNumber)
+  );
 }
 
 /** A JSON number as an exact integer; undefined when the value is no number or no integer. */

@@ -12,7 +12,11 @@ import { build } from "./build.mjs";
 const tasks = {
   build: { tools: ["build"], run: (args) => build(args) },
   demo: { tools: ["build", "containers", "images"], build: [], script: "build/js/scripts/demo/main.js" },
-  test: { tools: ["build", "containers", "images", "tests"], build: ["all"], script: "scripts/tasks/test.mjs" },
+  test: {
+    tools: ["build", "containers", "images", "tests"],
+    build: ["all"],
+    script: "scripts/tasks/test.mjs",
+  },
   bench: { tools: ["build", "containers", "images"], build: [], script: "build/js/bench/main.js" },
   lint: { tools: [], script: "scripts/tasks/lint.mjs" },
   format: { tools: [], script: "scripts/tasks/format.mjs" },
@@ -24,7 +28,10 @@ async function main() {
   const [name, ...args] = process.argv.slice(2);
   const task = Object.hasOwn(tasks, name ?? "") ? tasks[name] : undefined;
   if (task === undefined) {
-    throw new BootstrapError(`unknown task ${JSON.stringify(name ?? "")}`, `one of: ${Object.keys(tasks).join(", ")}`);
+    throw new BootstrapError(
+      `unknown task ${JSON.stringify(name ?? "")}`,
+      `one of: ${Object.keys(tasks).join(", ")}`,
+    );
   }
   process.chdir(repository);
   await ensureNode(); // does not return when another Node has to take over

@@ -13,10 +13,17 @@ export async function build(names) {
   mkdirSync(join(repository, "build"), { recursive: true });
   const lock = join(repository, "build/.lock");
   const command = [process.execPath, "--no-warnings", "scripts/build/main.mjs", ...names];
-  let status = await runToEnd("flock", ["--nonblock", "--conflict-exit-code", String(busy), lock, ...command]);
+  let status = await runToEnd("flock", [
+    "--nonblock",
+    "--conflict-exit-code",
+    String(busy),
+    lock,
+    ...command,
+  ]);
   if (status === busy) {
     say("waiting for another build of this checkout");
     status = await runToEnd("flock", [lock, ...command]);
   }
-  if (status !== 0) throw new BootstrapError(`the build failed (${names.join(" ") || "all that running needs"})`);
+  if (status !== 0)
+    throw new BootstrapError(`the build failed (${names.join(" ") || "all that running needs"})`);
 }

@@ -34,7 +34,10 @@ export interface ParsedArguments {
  * @param known each option's name with its dashes, and whether a value follows it.
  * @throws {CommandLineError} for an unknown option, a missing value, a value where none belongs.
  */
-export function parseArguments(args: readonly string[], known: Readonly<Record<string, boolean>>): ParsedArguments {
+export function parseArguments(
+  args: readonly string[],
+  known: Readonly<Record<string, boolean>>,
+): ParsedArguments {
   const options = new Map<string, string[]>();
   let position = 0;
   while (position < args.length) {

@@ -78,7 +78,8 @@ function environmentOf(changes: readonly string[]): string[] {
   environment.delete("TINE_SOFT_DESCRIPTORS");
   for (const change of changes) {
     const equals = change.indexOf("=");
-    if (equals === 0 || change === "") throw new CommandLineError(`--env ${JSON.stringify(change)} names no variable`);
+    if (equals === 0 || change === "")
+      throw new CommandLineError(`--env ${JSON.stringify(change)} names no variable`);
     if (equals < 0) environment.delete(change);
     else environment.set(change.slice(0, equals), change.slice(equals + 1));
   }

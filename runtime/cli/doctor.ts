@@ -51,7 +51,10 @@ function readSettings(): { settings: Settings; finding: Finding } {
     return { settings: loadSettings(), finding: ok("settings", "tine.toml is in order, or there is none") };
   } catch (error) {
     if (!(error instanceof SettingsError)) throw error;
-    return { settings: defaultSettings(), finding: broken("settings", error.message, "see docs/configuration.md") };
+    return {
+      settings: defaultSettings(),
+      finding: broken("settings", error.message, "see docs/configuration.md"),
+    };
   }
 }
 

@@ -38,7 +38,8 @@ async function main(args: string[]): Promise<number> {
   try {
     return await command.run(rest);
   } catch (error) {
-    if (error instanceof CommandLineError) writeSync(2, `tine ${name}: ${error.message}\nusage: tine ${command.usage}\n`);
+    if (error instanceof CommandLineError)
+      writeSync(2, `tine ${name}: ${error.message}\nusage: tine ${command.usage}\n`);
     else if (error instanceof SettingsError) writeSync(2, `tine: ${error.message}\n`);
     else writeSync(2, `tine ${name}: ${error instanceof Error ? error.message : String(error)}\n`);
     return ownFailure;

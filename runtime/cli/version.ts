@@ -3,4 +3,6 @@ import { join } from "node:path";
 import { topFolder } from "./installation.js";
 
 /** Tine's version, as package.json has it. */
-export const version = (JSON.parse(readFileSync(join(topFolder, "package.json"), "utf8")) as { version: string }).version;
+export const version = (
+  JSON.parse(readFileSync(join(topFolder, "package.json"), "utf8")) as { version: string }
+).version;

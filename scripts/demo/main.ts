@@ -30,7 +30,8 @@ class DemoError extends Error {
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { runtime: { type: "string", default: tine } } });
   const { runtime } = values;
-  if (process.getuid?.() !== 0) throw new DemoError("the demo needs root: containerd does. Try: sudo npm run demo");
+  if (process.getuid?.() !== 0)
+    throw new DemoError("the demo needs root: containerd does. Try: sudo npm run demo");
   if (runtime === tine) await showMachine();
 
   say("starting a containerd of our own");
@@ -48,7 +49,10 @@ async function main(): Promise<void> {
     const runtimes = [runtime, runc];
     const forkCost = join(scratch, "fork-cost");
     await check(forkCostCompiler(repository, forkCost));
-    const rows = [await startTimes(ctr, image, runtimes), ...(await forkTimes(ctr, image, runtimes, forkCost))];
+    const rows = [
+      await startTimes(ctr, image, runtimes),
+      ...(await forkTimes(ctr, image, runtimes, forkCost)),
+    ];
     print(`\n${table([runtime === tine ? "Tine" : runtime, "runc"], rows)}\n`);
   } catch (error) {
     const end = containerd.log.trimEnd().split("\n").slice(-15).join("\n");
@@ -85,7 +89,11 @@ async function runPrograms(ctr: Ctr, image: TestImage): Promise<void> {
 }
 
 function stopOnSignals(containerd: PrivateContainerd): void {
-  for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15], ["SIGHUP", 1]] as const) {
+  for (const [signal, number] of [
+    ["SIGINT", 2],
+    ["SIGTERM", 15],
+    ["SIGHUP", 1],
+  ] as const) {
     process.once(signal, () => {
       say(`${signal}: stopping what was started`);
       void containerd.stop().finally(() => process.exit(128 + number));
@@ -96,8 +104,13 @@ function stopOnSignals(containerd: PrivateContainerd): void {
 main().then(
   () => say("done: everything worked"),
   (error: unknown) => {
-    const told = error instanceof Error && error.name !== "Error" && error.name !== "TypeError" ? error.message : undefined;
-    process.stderr.write(`\ndemo failed: ${told ?? (error instanceof Error ? (error.stack ?? error.message) : String(error))}\n`);
+    const told =
+      error instanceof Error && error.name !== "Error" && error.name !== "TypeError"
+        ? error.message
+        : undefined;
+    process.stderr.write(
+      `\ndemo failed: ${told ?? (error instanceof Error ? (error.stack ?? error.message) : String(error))}\n`,
+    );
     process.exitCode = 1;
   },
 );

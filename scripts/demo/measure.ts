@@ -26,7 +26,8 @@ export async function startTimes(ctr: Ctr, image: TestImage, runtimes: readonly 
       const begin = performance.now();
       const result = await ctr.run(image, ["/bin/true"], { runtime });
       const time = performance.now() - begin;
-      if (result.status !== 0) throw new CommandError("failed", `${runtime}: /bin/true failed\n${result.stderr}`, result);
+      if (result.status !== 0)
+        throw new CommandError("failed", `${runtime}: /bin/true failed\n${result.stderr}`, result);
       if (round > 0) times[index]?.push(time);
     }
   }
@@ -34,12 +35,22 @@ export async function startTimes(ctr: Ctr, image: TestImage, runtimes: readonly 
 }
 
 /** The time of fork + exit + wait at several resident sizes, measured inside a container of each runtime. */
-export async function forkTimes(ctr: Ctr, image: TestImage, runtimes: readonly string[], program: string): Promise<Row[]> {
+export async function forkTimes(
+  ctr: Ctr,
+  image: TestImage,
+  runtimes: readonly string[],
+  program: string,
+): Promise<Row[]> {
   const columns: Map<string, number>[] = [];
   for (const runtime of runtimes) {
     const flags = ["--mount", `type=bind,src=${program},dst=/fork-cost,options=bind:ro`];
-    const result = await ctr.run(image, ["/fork-cost", ...sizes.map(String)], { runtime, flags, limit: 120_000 });
-    if (result.status !== 0) throw new CommandError("failed", `${runtime}: fork-cost failed\n${result.stderr}`, result);
+    const result = await ctr.run(image, ["/fork-cost", ...sizes.map(String)], {
+      runtime,
+      flags,
+      limit: 120_000,
+    });
+    if (result.status !== 0)
+      throw new CommandError("failed", `${runtime}: fork-cost failed\n${result.stderr}`, result);
     const lines = result.stdout.trim().split("\n");
     columns.push(
       new Map(
@@ -58,7 +69,17 @@ export async function forkTimes(ctr: Ctr, image: TestImage, runtimes: readonly s
 
 /** The command that compiles the measuring program for any image: without shared libraries. */
 export function forkCostCompiler(repository: string, output: string): string[] {
-  return ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", output, join(repository, "scripts/demo/fork-cost.c")];
+  return [
+    "gcc",
+    "-O2",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-static",
+    "-o",
+    output,
+    join(repository, "scripts/demo/fork-cost.c"),
+  ];
 }
 
 /** The rows as a table, with the first column's figure divided by the second's. */

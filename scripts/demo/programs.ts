@@ -50,7 +50,11 @@ wait
 export const demoPrograms: readonly DemoProgram[] = [
   {
     title: "a shell pipeline",
-    command: ["bash", "-c", "seq 1 20000 | shuf | sort -n | sed -n '5000~5000p' | tr '0-9' 'a-j' | paste -sd' '"],
+    command: [
+      "bash",
+      "-c",
+      "seq 1 20000 | shuf | sort -n | sed -n '5000~5000p' | tr '0-9' 'a-j' | paste -sd' '",
+    ],
     expected: "faaa baaaa bfaaa caaaa\n",
   },
   {

@@ -11,9 +11,14 @@ export async function ensureModules() {
   // npm_execpath is npm's own entry when npm started us: run it under this Node, not under the machine's.
   const npm = process.env.npm_execpath;
   const [program, ...prefix] = npm?.endsWith(".js") ? [process.execPath, npm] : ["npm"];
-  const { code, output } = await runQuietly(program, [...prefix, "ci", "--no-audit", "--no-fund"], { cwd: repository });
+  const { code, output } = await runQuietly(program, [...prefix, "ci", "--no-audit", "--no-fund"], {
+    cwd: repository,
+  });
   if (code !== 0) {
-    throw new BootstrapError(`npm ci failed:\n${output.trimEnd()}`, "make the npm registry reachable, then run again");
+    throw new BootstrapError(
+      `npm ci failed:\n${output.trimEnd()}`,
+      "make the npm registry reachable, then run again",
+    );
   }
 }
 
@@ -27,7 +32,8 @@ function staleness() {
     if (!path.startsWith("node_modules/") || entry.optional || entry.peer) continue;
     const found = installed[path];
     if (found === undefined) return `${path} is missing`;
-    if (!entry.link && found.version !== entry.version) return `${path} is ${found.version}, not ${entry.version}`;
+    if (!entry.link && found.version !== entry.version)
+      return `${path} is ${found.version}, not ${entry.version}`;
     if (!existsSync(join(repository, path))) return `${path} is missing`;
   }
   return undefined;

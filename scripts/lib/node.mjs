@@ -41,12 +41,18 @@ export async function ensureNode() {
 }
 
 async function install(home, name, program) {
-  say(`Node ${process.versions.node} is older than ${oldest.join(".")}: fetching Node ${fetchedMajor} into ${home}`);
+  say(
+    `Node ${process.versions.node} is older than ${oldest.join(".")}: fetching Node ${fetchedMajor} into ${home}`,
+  );
   const fresh = `${home}.${process.pid}`;
   try {
     mkdirSync(fresh, { recursive: true });
     writeFileSync(join(fresh, "package.json"), '{"private":true}\n');
-    const { code, output } = await runQuietly("npm", ["install", "--no-audit", "--no-fund", `${name}@${fetchedMajor}`], { cwd: fresh });
+    const { code, output } = await runQuietly(
+      "npm",
+      ["install", "--no-audit", "--no-fund", `${name}@${fetchedMajor}`],
+      { cwd: fresh },
+    );
     if (code !== 0 || !existsSync(join(fresh, program))) {
       throw new BootstrapError(
         `npm could not install ${name}@${fetchedMajor}:\n${output.trimEnd()}`,

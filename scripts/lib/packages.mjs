@@ -55,10 +55,16 @@ export async function ensurePackages(names) {
   const command = `apt-get install --no-install-recommends ${packages.join(" ")}`;
   if (!onPath("apt-get")) {
     const wanted = missing.flatMap((tool) => tool.programs ?? tool.files).join(", ");
-    throw new BootstrapError(`missing: ${wanted}; this machine has no apt-get`, "install them by hand, then run again");
+    throw new BootstrapError(
+      `missing: ${wanted}; this machine has no apt-get`,
+      "install them by hand, then run again",
+    );
   }
   if (process.getuid?.() !== 0) {
-    throw new BootstrapError(`missing packages: ${packages.join(", ")}; installing them needs root`, `sudo ${command}`);
+    throw new BootstrapError(
+      `missing packages: ${packages.join(", ")}; installing them needs root`,
+      `sudo ${command}`,
+    );
   }
   say(`installing ${packages.join(", ")} (apt)`);
   const install = ["install", "-y", "--no-install-recommends", ...packages];

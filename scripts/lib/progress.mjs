@@ -23,7 +23,9 @@ export function fail(error) {
     process.stderr.write(`tine: ${error.message}\n`);
     if (error.remedy !== undefined) process.stderr.write(`tine: remedy: ${error.remedy}\n`);
   } else {
-    process.stderr.write(`tine: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    process.stderr.write(
+      `tine: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+    );
   }
   process.exitCode = 1;
 }
@@ -54,6 +56,8 @@ export function runQuietly(program, args, options = {}) {
     child.stdout.on("data", (chunk) => output.push(chunk));
     child.stderr.on("data", (chunk) => output.push(chunk));
     child.once("error", reject);
-    child.once("close", (code, signal) => resolve({ code: code ?? 1, signal, output: Buffer.concat(output).toString() }));
+    child.once("close", (code, signal) =>
+      resolve({ code: code ?? 1, signal, output: Buffer.concat(output).toString() }),
+    );
   });
 }

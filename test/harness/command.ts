@@ -53,7 +53,10 @@ const signalNumbers: Partial<Record<NodeJS.Signals, number>> = {
  *
  * @throws {CommandError} `time-out` after the limit; the program is killed then.
  */
-export async function capture(command: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+export async function capture(
+  command: readonly string[],
+  options: CommandOptions = {},
+): Promise<CommandResult> {
   const [program, ...args] = command;
   if (program === undefined) throw new TypeError("an empty command");
   const limit = options.limit ?? 60_000;
@@ -69,9 +72,9 @@ export async function capture(command: readonly string[], options: CommandOption
   // A program may end without reading its input; that is its own business.
   child.stdin.on("error", () => undefined);
   child.stdin.end(options.input ?? "");
-  let late = false;
+  const limitPassed = new AbortController();
   const timer = setTimeout(() => {
-    late = true;
+    limitPassed.abort();
     child.kill("SIGKILL");
     // Descendants may keep the pipes open; the program's own end is what counts.
     child.stdout.destroy();
@@ -84,8 +87,13 @@ export async function capture(command: readonly string[], options: CommandOption
         resolve(code ?? 128 + (signal === null ? 0 : (signalNumbers[signal] ?? 0)));
       });
     });
-    const result = { status, stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() };
-    if (late) throw new CommandError("time-out", describe(command, `no end after ${limit} ms`, result), result);
+    const result = {
+      status,
+      stdout: Buffer.concat(stdout).toString(),
+      stderr: Buffer.concat(stderr).toString(),
+    };
+    if (limitPassed.signal.aborted)
+      throw new CommandError("time-out", describe(command, `no end after ${limit} ms`, result), result);
     return result;
   } finally {
     clearTimeout(timer);
@@ -97,7 +105,10 @@ export async function capture(command: readonly string[], options: CommandOption
  *
  * @throws {CommandError} `failed` or `time-out`, with everything the program printed.
  */
-export async function check(command: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+export async function check(
+  command: readonly string[],
+  options: CommandOptions = {},
+): Promise<CommandResult> {
   const result = await capture(command, options);
   if (result.status !== 0) {
     throw new CommandError("failed", describe(command, `exit status ${result.status}`, result), result);

@@ -122,7 +122,9 @@ export class PrivateContainerd implements AsyncDisposable {
   async launch(): Promise<void> {
     const log = openSync(join(this.folder, "containerd.log"), "a");
     const environment: NodeJS.ProcessEnv = { ...process.env, ...this.options.environment };
-    environment["PATH"] = [...(this.options.shimFolders ?? [programs]), process.env["PATH"] ?? ""].join(delimiter);
+    environment["PATH"] = [...(this.options.shimFolders ?? [programs]), process.env["PATH"] ?? ""].join(
+      delimiter,
+    );
     delete environment["NODE_EXTRA_CA_CERTS"];
     const child = spawn("containerd", ["--config", join(this.folder, "config.toml")], {
       stdio: ["ignore", log, log],
@@ -201,7 +203,9 @@ export class PrivateContainerd implements AsyncDisposable {
       const inNamespace = [...ctr, "--namespace", namespace];
       const tasks = await capture([...inNamespace, "tasks", "list", "--quiet"]);
       for (const id of tasks.stdout.split("\n").filter((line) => line !== "")) {
-        await capture([...inNamespace, "tasks", "delete", "--force", id], { limit: 15_000 }).catch(() => undefined);
+        await capture([...inNamespace, "tasks", "delete", "--force", id], { limit: 15_000 }).catch(
+          () => undefined,
+        );
       }
       const containers = await capture([...inNamespace, "containers", "list", "--quiet"]);
       for (const id of containers.stdout.split("\n").filter((line) => line !== "")) {

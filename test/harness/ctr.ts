@@ -61,7 +61,11 @@ export class Ctr {
   }
 
   /** `ctr run --rm`: runs the command in a container of its own to its end. */
-  run(image: TestImage | string, command: readonly string[], options: RunOptions = {}): Promise<CommandResult> {
+  run(
+    image: TestImage | string,
+    command: readonly string[],
+    options: RunOptions = {},
+  ): Promise<CommandResult> {
     const flags = ["--rm", ...(options.flags ?? [])];
     return this.capture(this.runArguments(image, command, { ...options, flags }), options);
   }

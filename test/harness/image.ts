@@ -19,7 +19,15 @@ export interface TestImage {
 export type Progress = (text: string) => void;
 
 /** What the Debian image of the demo and of most tests holds beside Debian's essential packages. */
-export const debianPackages = ["bash", "coreutils", "gcc", "libc6-dev", "procps", "python3", "redis"] as const;
+export const debianPackages = [
+  "bash",
+  "coreutils",
+  "gcc",
+  "libc6-dev",
+  "procps",
+  "python3",
+  "redis",
+] as const;
 
 /** Raised when something below changes what an image of the same name holds. */
 const format = 1;
@@ -39,28 +47,33 @@ export async function debianImage(
   const suite = await releaseName();
   const mirror = process.env["TINE_DEBIAN_MIRROR"];
   const key = keyOf([suite, ...[...packages].sort()]);
-  return cachedImage(`tine.test/debian:${key}`, `debian-${suite}-${key}.tar`, async (scratch) => {
-    progress(`making a Debian ${suite} image with ${packages.join(", ")} (mmdebstrap)`);
-    const rootfs = join(scratch, "rootfs.tar");
-    await check(
-      [
-        "mmdebstrap",
-        "--quiet",
-        "--variant=minbase",
-        `--include=${packages.join(",")}`,
-        "--aptopt=Apt::Install-Recommends \"false\"",
-        // Documentation and caches are half of a small system and nothing in a container reads them.
-        "--dpkgopt=path-exclude=/usr/share/doc/*",
-        "--dpkgopt=path-exclude=/usr/share/man/*",
-        "--dpkgopt=path-exclude=/usr/share/locale/*",
-        suite,
-        rootfs,
-        ...(mirror === undefined ? [] : [mirror]),
-      ],
-      { limit: 600_000, environment: { ...process.env, LC_ALL: "C.UTF-8" } },
-    );
-    return { rootfs, command: ["/bin/bash"] };
-  }, progress);
+  return cachedImage(
+    `tine.test/debian:${key}`,
+    `debian-${suite}-${key}.tar`,
+    async (scratch) => {
+      progress(`making a Debian ${suite} image with ${packages.join(", ")} (mmdebstrap)`);
+      const rootfs = join(scratch, "rootfs.tar");
+      await check(
+        [
+          "mmdebstrap",
+          "--quiet",
+          "--variant=minbase",
+          `--include=${packages.join(",")}`,
+          '--aptopt=Apt::Install-Recommends "false"',
+          // Documentation and caches are half of a small system and nothing in a container reads them.
+          "--dpkgopt=path-exclude=/usr/share/doc/*",
+          "--dpkgopt=path-exclude=/usr/share/man/*",
+          "--dpkgopt=path-exclude=/usr/share/locale/*",
+          suite,
+          rootfs,
+          ...(mirror === undefined ? [] : [mirror]),
+        ],
+        { limit: 600_000, environment: { ...process.env, LC_ALL: "C.UTF-8" } },
+      );
+      return { rootfs, command: ["/bin/bash"] };
+    },
+    progress,
+  );
 }
 
 /**
@@ -71,14 +84,19 @@ export async function debianImage(
  */
 export async function busyboxImage(progress: Progress = () => undefined): Promise<TestImage> {
   const suite = await releaseName();
-  return cachedImage(`tine.test/busybox:${suite}`, `busybox-${suite}-${keyOf([suite])}.tar`, async (scratch) => {
-    progress("making a busybox image");
-    const busybox = join(scratch, "busybox");
-    await fetchBusybox(suite, scratch, busybox);
-    const rootfs = join(scratch, "busybox-rootfs.tar");
-    await busyboxRootfs(busybox, rootfs);
-    return { rootfs, command: ["/bin/sh"] };
-  }, progress);
+  return cachedImage(
+    `tine.test/busybox:${suite}`,
+    `busybox-${suite}-${keyOf([suite])}.tar`,
+    async (scratch) => {
+      progress("making a busybox image");
+      const busybox = join(scratch, "busybox");
+      await fetchBusybox(suite, scratch, busybox);
+      const rootfs = join(scratch, "busybox-rootfs.tar");
+      await busyboxRootfs(busybox, rootfs);
+      return { rootfs, command: ["/bin/sh"] };
+    },
+    progress,
+  );
 }
 
 async function releaseName(): Promise<string> {
@@ -88,7 +106,10 @@ async function releaseName(): Promise<string> {
 }
 
 function keyOf(parts: readonly string[]): string {
-  return createHash("sha256").update(JSON.stringify([format, parts])).digest("hex").slice(0, 12);
+  return createHash("sha256")
+    .update(JSON.stringify([format, parts]))
+    .digest("hex")
+    .slice(0, 12);
 }
 
 /** The image from the cache; made first, beside its place and then renamed into it, when it is not there. */
@@ -151,15 +172,36 @@ async function busyboxRootfs(busybox: string, destination: string): Promise<void
   const archive = pack();
   const written = pipeline(archive, createWriteStream(destination));
   const mtime = new Date(0);
-  for (const name of ["bin", "dev", "etc", "proc", "root", "sys", "tmp", "usr", "usr/bin", "var", "var/tmp"]) {
-    archive.entry({ name: `${name}/`, type: "directory", mode: name.endsWith("tmp") ? 0o1777 : 0o755, mtime });
+  for (const name of [
+    "bin",
+    "dev",
+    "etc",
+    "proc",
+    "root",
+    "sys",
+    "tmp",
+    "usr",
+    "usr/bin",
+    "var",
+    "var/tmp",
+  ]) {
+    archive.entry({
+      name: `${name}/`,
+      type: "directory",
+      mode: name.endsWith("tmp") ? 0o1777 : 0o755,
+      mtime,
+    });
   }
-  for (const [name, target] of [["sbin", "bin"], ["usr/sbin", "bin"]] as const) {
+  for (const [name, target] of [
+    ["sbin", "bin"],
+    ["usr/sbin", "bin"],
+  ] as const) {
     archive.entry({ name, type: "symlink", linkname: target, mtime });
   }
   archive.entry({ name: "bin/busybox", mode: 0o755, mtime }, await readFile(busybox));
   for (const applet of applets) {
-    if (applet !== "busybox") archive.entry({ name: `bin/${applet}`, type: "symlink", linkname: "busybox", mtime });
+    if (applet !== "busybox")
+      archive.entry({ name: `bin/${applet}`, type: "symlink", linkname: "busybox", mtime });
   }
   const passwd = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n";
   archive.entry({ name: "etc/passwd", mode: 0o644, mtime }, passwd);

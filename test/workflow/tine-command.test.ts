@@ -43,7 +43,8 @@ describe("the tine command", () => {
     assert.deepEqual(result, {
       status: 125,
       stdout: "",
-      stderr: "tine do: no program given\nusage: tine do [--root DIR] [--env K=V] [--cwd DIR] [--fork S] -- PROG ARGS…\n",
+      stderr:
+        "tine do: no program given\nusage: tine do [--root DIR] [--env K=V] [--cwd DIR] [--fork S] -- PROG ARGS…\n",
     });
   });
 
@@ -51,27 +52,51 @@ describe("the tine command", () => {
     const result = await capture([tine, "doctor", "--json"]);
     const report = JSON.parse(result.stdout) as Report;
     assert.deepEqual(
-      [result.status, result.stderr, report.healthy, report.findings.filter(({ state }) => state === "broken")],
+      [
+        result.status,
+        result.stderr,
+        report.healthy,
+        report.findings.filter(({ state }) => state === "broken"),
+      ],
       [0, "", true, []],
     );
     const names = new Set(report.findings.map(({ name }) => name));
-    for (const name of ["node", "settings", "kvm", "stub", "runc", "cgroup", "containerd", "shim", "huge-pages", "descriptors"]) {
+    for (const name of [
+      "node",
+      "settings",
+      "kvm",
+      "stub",
+      "runc",
+      "cgroup",
+      "containerd",
+      "shim",
+      "huge-pages",
+      "descriptors",
+    ]) {
       assert.ok(names.has(name), `no finding ${name}`);
     }
-    for (const finding of report.findings) assert.equal(finding.remedy === undefined, finding.state === "ok", finding.name);
+    for (const finding of report.findings)
+      assert.equal(finding.remedy === undefined, finding.state === "ok", finding.name);
   });
 
   it("calls a bad tine.toml and a missing runc broken, with exit status 1", async () => {
     const settings = join(folder, "tine.toml");
     writeFileSync(settings, `[runtime]\nrunc = "/nowhere/runc"\n`);
-    const missing = await capture([tine, "doctor"], { environment: { ...process.env, TINE_CONFIG: settings } });
+    const missing = await capture([tine, "doctor"], {
+      environment: { ...process.env, TINE_CONFIG: settings },
+    });
     assert.equal(missing.status, 1);
     assert.match(missing.stdout, /^broken {3}runc +\/nowhere\/runc is not found\n +remedy: /m);
 
     writeFileSync(settings, `[runtime]\nrun = "/nowhere/runc"\n`);
-    const unknown = await capture([tine, "doctor"], { environment: { ...process.env, TINE_CONFIG: settings } });
+    const unknown = await capture([tine, "doctor"], {
+      environment: { ...process.env, TINE_CONFIG: settings },
+    });
     assert.equal(unknown.status, 1);
-    assert.ok(unknown.stdout.includes(`${settings}:2: runtime.run: no such key; [runtime] has runc, root`), unknown.stdout);
+    assert.ok(
+      unknown.stdout.includes(`${settings}:2: runtime.run: no such key; [runtime] has runc, root`),
+      unknown.stdout,
+    );
   });
 
   it("warns of an old runc", async () => {
@@ -80,7 +105,9 @@ describe("the tine command", () => {
     chmodSync(runc, 0o755);
     const settings = join(folder, "tine.toml");
     writeFileSync(settings, `[runtime]\nrunc = "${runc}"\n`);
-    const { stdout } = await capture([tine, "doctor"], { environment: { ...process.env, TINE_CONFIG: settings } });
+    const { stdout } = await capture([tine, "doctor"], {
+      environment: { ...process.env, TINE_CONFIG: settings },
+    });
     assert.match(stdout, /^warning {2}runc +\S+ is 1\.0\.3\n +remedy: /m);
   });
 });

@@ -10,7 +10,13 @@ const shim = "containerd-shim-tine-v2";
 export async function checkContainerd(): Promise<Finding[]> {
   const program = findProgram("containerd");
   if (program === undefined) {
-    return [warning("containerd", "containerd is not found", "apt-get install containerd (tine do works without it)")];
+    return [
+      warning(
+        "containerd",
+        "containerd is not found",
+        "apt-get install containerd (tine do works without it)",
+      ),
+    ];
   }
   const { stdout } = await outputOf(program, ["--version"]);
   const version = versionIn(stdout.replace(/^\S+ \S+ /, ""));
@@ -22,15 +28,24 @@ function checkShim(): Finding[] {
   const running = runningContainerds();
   if (running.length === 0) {
     const found = findProgram(shim);
-    if (found !== undefined) return [ok("shim", `no containerd runs; one started from here would find ${found}`)];
+    if (found !== undefined)
+      return [ok("shim", `no containerd runs; one started from here would find ${found}`)];
     return [
-      warning("shim", `no containerd runs; one started from here would not find ${shim}`, `start it with PATH=${programs}:$PATH`),
+      warning(
+        "shim",
+        `no containerd runs; one started from here would not find ${shim}`,
+        `start it with PATH=${programs}:$PATH`,
+      ),
     ];
   }
   return running.map(({ pid, path }) => {
     const found = findProgram(shim, path);
     if (found !== undefined) return ok("shim", `containerd ${pid} finds ${found}`);
-    return warning("shim", `containerd ${pid} does not find ${shim}`, `ln -s ${programs}/${shim} /usr/local/bin/`);
+    return warning(
+      "shim",
+      `containerd ${pid} does not find ${shim}`,
+      `ln -s ${programs}/${shim} /usr/local/bin/`,
+    );
   });
 }
 

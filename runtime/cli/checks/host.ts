@@ -14,14 +14,19 @@ export function checkCgroups(): Finding {
   if (unified === undefined && legacy.length === 0) {
     return broken("cgroup", "no cgroup hierarchy is mounted", "mount -t cgroup2 none /sys/fs/cgroup");
   }
-  const mode = unified !== undefined ? "v2" : mounts.some(([, , type]) => type === "cgroup2") ? "v1 (hybrid)" : "v1";
+  const mode =
+    unified !== undefined ? "v2" : mounts.some(([, , type]) => type === "cgroup2") ? "v1 (hybrid)" : "v1";
   const controllers =
     unified !== undefined
       ? readFileSync("/sys/fs/cgroup/cgroup.controllers", "utf8").trim().split(" ")
       : legacy.flatMap(([, , , options = ""]) => options.split(","));
   const missing = neededControllers.filter((name) => !controllers.includes(name));
   if (missing.length > 0) {
-    return warning("cgroup", `${mode}, without ${missing.join(", ")}`, "limits and statistics of these are not to be had");
+    return warning(
+      "cgroup",
+      `${mode}, without ${missing.join(", ")}`,
+      "limits and statistics of these are not to be had",
+    );
   }
   return ok("cgroup", `${mode} with ${neededControllers.join(", ")}`);
 }
@@ -50,19 +55,31 @@ export function checkLimits(): Finding[] {
   findings.push(
     descriptors >= wantedDescriptors
       ? ok("descriptors", `up to ${descriptors} descriptors a process`)
-      : warning("descriptors", `up to ${descriptors} descriptors a process`, `ulimit -Hn ${wantedDescriptors} or more`),
+      : warning(
+          "descriptors",
+          `up to ${descriptors} descriptors a process`,
+          `ulimit -Hn ${wantedDescriptors} or more`,
+        ),
   );
   findings.push(
     mappings >= wantedMappings
       ? ok("mappings", `up to ${mappings} mappings a process`)
-      : warning("mappings", `up to ${mappings} mappings a process`, `sysctl vm.max_map_count=${wantedMappings} or more`),
+      : warning(
+          "mappings",
+          `up to ${mappings} mappings a process`,
+          `sysctl vm.max_map_count=${wantedMappings} or more`,
+        ),
   );
   if (addressSpace !== unlimited) {
     findings.push(warning("address-space", `limited to ${addressSpace} bytes`, "ulimit -v unlimited"));
   }
   if (readOrEmpty("/proc/sys/vm/overcommit_memory").trim() === "2") {
     findings.push(
-      warning("overcommit", "vm.overcommit_memory is 2: a fork needs as much free memory as its parent has", "sysctl vm.overcommit_memory=0"),
+      warning(
+        "overcommit",
+        "vm.overcommit_memory is 2: a fork needs as much free memory as its parent has",
+        "sysctl vm.overcommit_memory=0",
+      ),
     );
   }
   return findings;

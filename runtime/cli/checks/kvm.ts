@@ -26,7 +26,13 @@ export async function checkKvm(): Promise<Finding[]> {
     closeSync(openSync("/dev/kvm", "r+"));
   } catch (error) {
     const { message } = error as Error;
-    return [broken("kvm", `/dev/kvm cannot be opened: ${message}`, "run as root, or join the group that owns /dev/kvm")];
+    return [
+      broken(
+        "kvm",
+        `/dev/kvm cannot be opened: ${message}`,
+        "run as root, or join the group that owns /dev/kvm",
+      ),
+    ];
   }
   if (!existsSync(monitor)) return [broken("monitor", `${monitor} is missing`, "npm run build")];
   const { status, stdout, stderr } = await outputOf(monitor, ["--probe"]);
@@ -34,11 +40,18 @@ export async function checkKvm(): Promise<Finding[]> {
   if (probe === undefined) {
     const printed = `${stdout}${stderr}`.trim();
     return [
-      broken("monitor", `tine-vmm --probe gave ${status}: ${printed}`, "this KVM lacks something Tine needs; report these lines"),
+      broken(
+        "monitor",
+        `tine-vmm --probe gave ${status}: ${printed}`,
+        "this KVM lacks something Tine needs; report these lines",
+      ),
     ];
   }
   return [
-    ok("kvm", `/dev/kvm is ${probe.kvm.toUpperCase()}; leaving the guest costs ${probe.exit_us.toFixed(1)} µs`),
+    ok(
+      "kvm",
+      `/dev/kvm is ${probe.kvm.toUpperCase()}; leaving the guest costs ${probe.exit_us.toFixed(1)} µs`,
+    ),
     ok("stub", `system calls arrive through the ${probe.stub} stub: ${probe.why}`),
   ];
 }

@@ -4,7 +4,9 @@ import { delimiter, isAbsolute, join } from "node:path";
 
 /** Where a program is: the path itself, or the first folder of a PATH that has it; undefined when nowhere. */
 export function findProgram(name: string, path = process.env["PATH"] ?? ""): string | undefined {
-  const candidates = isAbsolute(name) ? [name] : path.split(delimiter).map((folder) => join(folder || ".", name));
+  const candidates = isAbsolute(name)
+    ? [name]
+    : path.split(delimiter).map((folder) => join(folder || ".", name));
   return candidates.find((candidate) => {
     try {
       accessSync(candidate, constants.X_OK);

@@ -11,19 +11,47 @@ import { repository } from "../../harness/paths.js";
 
 const refused: [text: string, code: SettingsErrorCode, message: string][] = [
   ["[shim]\n\ngroups = 'pod'", "unknown-key", "t:3: shim.groups: no such key; [shim] has group, log_level"],
-  ["\n[shims]", "unknown-key", "t:2: shims: no such section; there are runtime, shim, fork, calls, memory, node"],
+  [
+    "\n[shims]",
+    "unknown-key",
+    "t:2: shims: no such section; there are runtime, shim, fork, calls, memory, node",
+  ],
   ["shim = 1", "bad-value", "t:1: shim: a section is wanted, not a value"],
   ["[[shim]]", "bad-value", "t:1: shim: a section is wanted, not a value"],
   ["[shim]\ngroup = 1", "bad-value", "t:2: shim.group: a string is wanted, not a number"],
   ["[shim]\ngroup = ['pod']", "bad-value", "t:2: shim.group: a string is wanted, not an array"],
   ["[shim]\ngroup = 1979-05-27", "bad-value", "t:2: shim.group: a string is wanted, not a date"],
   ["shim.group.x = 1", "bad-value", "t:1: shim.group: a string is wanted, not a table"],
-  ["[shim]\n# x\ngroup = 'pods'", "bad-value", 't:3: shim.group: "pods" is none of namespace, pod, container'],
-  ["[runtime]\nrunc = '''\na\n'''\nroot = 'x'", "bad-value", 't:5: runtime.root: "x" is not an absolute path'],
-  ["[runtime]\nrunc = 'a/b'", "bad-value", 't:2: runtime.runc: "a/b" is neither an absolute path nor a name to look up in PATH'],
-  ['[runtime]\n"runc" = ""', "bad-value", 't:2: runtime.runc: "" is neither an absolute path nor a name to look up in PATH'],
-  ["runtime = { runc = 'a', \"__proto__\" = 1 }", "unknown-key", "t:1: runtime.__proto__: no such key; [runtime] has runc, root"],
-  ["[toString]", "unknown-key", "t:1: toString: no such section; there are runtime, shim, fork, calls, memory, node"],
+  [
+    "[shim]\n# x\ngroup = 'pods'",
+    "bad-value",
+    't:3: shim.group: "pods" is none of namespace, pod, container',
+  ],
+  [
+    "[runtime]\nrunc = '''\na\n'''\nroot = 'x'",
+    "bad-value",
+    't:5: runtime.root: "x" is not an absolute path',
+  ],
+  [
+    "[runtime]\nrunc = 'a/b'",
+    "bad-value",
+    't:2: runtime.runc: "a/b" is neither an absolute path nor a name to look up in PATH',
+  ],
+  [
+    '[runtime]\n"runc" = ""',
+    "bad-value",
+    't:2: runtime.runc: "" is neither an absolute path nor a name to look up in PATH',
+  ],
+  [
+    "runtime = { runc = 'a', \"__proto__\" = 1 }",
+    "unknown-key",
+    "t:1: runtime.__proto__: no such key; [runtime] has runc, root",
+  ],
+  [
+    "[toString]",
+    "unknown-key",
+    "t:1: toString: no such section; there are runtime, shim, fork, calls, memory, node",
+  ],
 ];
 
 function refusal(text: string): SettingsError {
@@ -101,7 +129,25 @@ describe("tine.toml", () => {
 
   it("ends with settings or a SettingsError for any text", () => {
     const piece = fc.oneof(
-      fc.constantFrom("[", "]", "shim", ".", "group", "=", "'", '"', "\n", "'''", "{", "}", ",", "#", "1", "pod", "\\"),
+      fc.constantFrom(
+        "[",
+        "]",
+        "shim",
+        ".",
+        "group",
+        "=",
+        "'",
+        '"',
+        "\n",
+        "'''",
+        "{",
+        "}",
+        ",",
+        "#",
+        "1",
+        "pod",
+        "\\",
+      ),
       fc.string({ maxLength: 3 }),
     );
     fc.assert(

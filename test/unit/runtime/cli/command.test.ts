@@ -5,7 +5,10 @@ const known = { "--root": true, "--env": true, "--json": false };
 
 describe("tine's command lines", () => {
   it("take values after a space or an equals sign, and repeated options", () => {
-    const { options, operands } = parseArguments(["--root", "/a", "--env=A=B", "--env", "C", "--json", "ls", "-l"], known);
+    const { options, operands } = parseArguments(
+      ["--root", "/a", "--env=A=B", "--env", "C", "--json", "ls", "-l"],
+      known,
+    );
     assert.deepEqual(
       [...options],
       [
@@ -18,7 +21,10 @@ describe("tine's command lines", () => {
   });
 
   it("leave everything after -- to the program", () => {
-    assert.deepEqual(parseArguments(["--", "--root", "--"], known), { options: new Map(), operands: ["--root", "--"] });
+    assert.deepEqual(parseArguments(["--", "--root", "--"], known), {
+      options: new Map(),
+      operands: ["--root", "--"],
+    });
   });
 
   for (const [args, message] of [
