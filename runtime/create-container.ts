@@ -1,0 +1,88 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { Container } from "./container.js";
+import type { ContainerListener } from "./events.js";
+import { attempt, enterJail, JailedContainer } from "./jail/jailed-container.js";
+import { PreparedJail } from "./jail/prepared-jail.js";
+import { checkProgram } from "./jail/program.js";
+import { mountRoot, unmountRoot, type Mount } from "./jail/rootfs.js";
+import { writeJailRecord } from "./jail/record.js";
+import { Runc } from "./jail/runc.js";
+import type { MonitorBinary } from "./monitor/binary.js";
+import { MonitorLog } from "./monitor/log.js";
+import { Process } from "./process.js";
+import { ContainerResources } from "./resources/container-resources.js";
+import type { RuntimeSettings } from "./settings.js";
+import type { ProcessStdio } from "./stdio.js";
+import { Undo } from "./undo.js";
+
+/** What a container is made of. */
+export interface ContainerRequest {
+  readonly id: string;
+  /** Folder with config.json and rootfs. */
+  readonly bundle: string;
+  /** What makes up the root; empty when config.json names one that is there. */
+  readonly rootfs: readonly Mount[];
+  /** Opens the first process's standard streams. */
+  readonly openStdio: () => Promise<ProcessStdio>;
+}
+
+/** Folder of runc's state for the containers of one runtime. */
+export function runcRoot(settings: RuntimeSettings): string {
+  return join(settings.stateDirectory, "runc");
+}
+
+/**
+ * Makes a container. Afterwards its first process waits to be started, its
+ * namespaces are there, and its program was found.
+ *
+ * @param monitor - shared by all containers
+ * @param tell - is told everything that happens to the container
+ * @throws RuntimeError with the words of who refused; then nothing is left behind
+ */
+export async function createContainer(
+  request: ContainerRequest,
+  settings: RuntimeSettings,
+  monitor: MonitorBinary,
+  tell: ContainerListener,
+): Promise<Container> {
+  const { id, bundle } = request;
+  const root = join(bundle, "rootfs");
+  await using undo = new Undo((line) => settings.log(`${id}: ${line}`));
+  const log = new MonitorLog(join(bundle, "monitor.log"), (line) => settings.log(`${id}: ${line}`));
+  undo.add(() => log.close());
+
+  const opening = request.openStdio().then((stdio) => {
+    undo.add(() => stdio.close());
+    return stdio;
+  });
+  const preparing = PreparedJail.prepare(bundle, monitor, log, settings).then((jail) => {
+    undo.add(() => jail.close());
+    return jail;
+  });
+  const mounting = mountRoot(root, request.rootfs).then(() => {
+    if (request.rootfs.length > 0) {
+      undo.add(() => unmountRoot(root));
+    }
+  });
+  const making = mkdir(runcRoot(settings), { recursive: true, mode: 0o700 });
+  // All of them, also when one fails: what the others made is undone then.
+  await Promise.allSettled([opening, preparing, mounting, making]);
+  const [stdio, jail] = await Promise.all([opening, preparing, mounting, making]);
+
+  const { systemdCgroup } = jail;
+  const runc = new Runc(settings.runcBinary, runcRoot(settings), systemdCgroup);
+  await writeJailRecord(bundle, { runcBinary: settings.runcBinary, runcRoot: runcRoot(settings), systemdCgroup });
+  const entry = { jail, bundle, stateDirectory: settings.stateDirectory };
+  const init = new Process("");
+  init.stdio = stdio;
+  undo.add(() => runc.delete(id, true));
+  await enterJail(entry, init, stdio, "init", (jailed) => runc.create(id, bundle, jailed));
+  const { program } = jail;
+  const [resources] = await Promise.all([
+    ContainerResources.of(init.pid),
+    program === undefined ? undefined : attempt("create", () => checkProgram(init.pid, program)),
+  ]);
+  undo.keep();
+  return new Container(id, bundle, init, new JailedContainer(id, entry, runc, resources, log), tell);
+}

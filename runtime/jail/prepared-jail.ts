@@ -1,0 +1,165 @@
+import { closeSync, openSync } from "node:fs";
+import { readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { addon } from "../../native/addon/addon.js";
+import { parseLossless, stringifyLossless } from "../../oci/lossless.js";
+import { messageOf, RuntimeError } from "../errors.js";
+import type { MonitorBinary } from "../monitor/binary.js";
+import type { MonitorLog } from "../monitor/log.js";
+import type { RuntimeSettings } from "../settings.js";
+import { fieldsOf, type Fields } from "./fields.js";
+import { inheritedLimits } from "./limits.js";
+import { compileSeccompProfile } from "./seccomp.js";
+import {
+  jailProcess,
+  jailSpecification,
+  type Jail,
+  type MonitorOptions,
+  type Program,
+} from "./specification.js";
+
+/** Whether this process may raise hard limits; asked once, it does not change. */
+let mayRaise: Promise<boolean> | undefined;
+
+/** CAP_SYS_RESOURCE of <linux/capability.h>. */
+const CAP_SYS_RESOURCE = 24n;
+
+/** A further process, made ready for the jail. */
+export interface PreparedProcess {
+  /** JSON for `runc exec --process`, in a sealed memory file; the caller closes it. */
+  readonly document: number;
+  readonly program: Program | undefined;
+}
+
+/**
+ * A container's bundle, made ready for runc, and what each of its processes'
+ * monitors inherits.
+ */
+export class PreparedJail {
+  readonly #jail: Jail;
+  readonly #options: MonitorOptions;
+  readonly #monitor: MonitorBinary;
+  readonly #monitorPath: string;
+  readonly #log: MonitorLog;
+  readonly #seccomp: number | undefined;
+
+  private constructor(
+    jail: Jail,
+    options: MonitorOptions,
+    monitor: MonitorBinary,
+    monitorPath: string,
+    log: MonitorLog,
+    seccomp: number | undefined,
+  ) {
+    this.#jail = jail;
+    this.#options = options;
+    this.#monitor = monitor;
+    this.#monitorPath = monitorPath;
+    this.#log = log;
+    this.#seccomp = seccomp;
+  }
+
+  /**
+   * Rewrites the bundle's config.json: hooks are told this bundle, and look
+   * for the file there.
+   *
+   * @throws RuntimeError `invalid-argument` when config.json is not one, or its seccomp profile is wrong
+   */
+  static async prepare(
+    bundle: string,
+    monitor: MonitorBinary,
+    log: MonitorLog,
+    { forkStrategy, monitorBinary }: RuntimeSettings,
+  ): Promise<PreparedJail> {
+    const path = join(bundle, "config.json");
+    mayRaise ??= mayRaiseLimits();
+    const [bytes, raise] = await Promise.all([readFile(path), mayRaise]);
+    const limits = inheritedLimits(raise);
+    const jail = jailSpecification(parseObject(bytes, path), { limits, forkStrategy });
+    const program =
+      jail.seccompProfile === undefined ? undefined : compileSeccompProfile(jail.seccompProfile).program;
+    await writeFile(`${path}.new`, stringifyLossless(jail.specification), { mode: 0o600 });
+    await rename(`${path}.new`, path);
+    const seccomp = program === undefined ? undefined : addon.sealedMemory("seccomp", program);
+    const options = { limits, forkStrategy, seccomp: seccomp !== undefined };
+    return new PreparedJail(jail, options, monitor, monitorBinary, log, seccomp);
+  }
+
+  /** The container's first program. */
+  get program(): Program | undefined {
+    return this.#jail.program;
+  }
+
+  get systemdCgroup(): boolean {
+    return this.#jail.systemdCgroup;
+  }
+
+  /** Whether the end of the first process ends all others. */
+  get ownPidNamespace(): boolean {
+    return this.#jail.ownPidNamespace;
+  }
+
+  /**
+   * Makes a further process ready.
+   *
+   * @param document - JSON of an OCI runtime-spec Process
+   * @param terminal - whether it gets one, whatever the document says
+   * @throws RuntimeError `invalid-argument` when it is not one
+   */
+  prepareProcess(document: Uint8Array, terminal: boolean): PreparedProcess {
+    const original = { ...parseObject(document, "the process"), terminal };
+    const { process, program } = jailProcess(original, this.#options, this.#jail.userNamespace);
+    const bytes = Buffer.from(stringifyLossless(process));
+    return { document: addon.sealedMemory("process", bytes), program };
+  }
+
+  /**
+   * Runs `use` with the descriptors that one process's monitor inherits, from
+   * 3 upwards, and closes ours afterwards.
+   */
+  async withInherited<Result>(use: (descriptors: readonly number[]) => Promise<Result>): Promise<Result> {
+    const own: number[] = [];
+    try {
+      own.push(this.#monitor.open(this.#monitorPath));
+      own.push(openKvm());
+      const shared = this.#seccomp === undefined ? [] : [this.#seccomp];
+      return await use([...own, this.#log.descriptor, ...shared]);
+    } finally {
+      own.forEach((descriptor) => closeSync(descriptor));
+    }
+  }
+
+  /** Closes what it holds. */
+  close(): void {
+    if (this.#seccomp !== undefined) {
+      closeSync(this.#seccomp);
+    }
+  }
+}
+
+function openKvm(): number {
+  try {
+    return openSync("/dev/kvm", "r+");
+  } catch (error) {
+    throw new RuntimeError("failed", `no virtual machine can be made here: ${messageOf(error)}`);
+  }
+}
+
+function parseObject(bytes: Uint8Array, what: string): Fields {
+  let fields: Fields | undefined;
+  try {
+    fields = fieldsOf(parseLossless(bytes));
+  } catch (error) {
+    throw new RuntimeError("invalid-argument", `${what}: ${messageOf(error)}`, { cause: error });
+  }
+  if (fields === undefined) {
+    throw new RuntimeError("invalid-argument", `${what} is not a JSON object`);
+  }
+  return fields;
+}
+
+async function mayRaiseLimits(): Promise<boolean> {
+  const status = await readFile("/proc/self/status", "utf8");
+  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0";
+  return ((BigInt(`0x${effective}`) >> CAP_SYS_RESOURCE) & 1n) === 1n;
+}

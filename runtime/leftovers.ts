@@ -1,0 +1,37 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { runcRoot } from "./create-container.js";
+import { messageOf } from "./errors.js";
+import { unmountRoot } from "./jail/rootfs.js";
+import { readJailRecord } from "./jail/record.js";
+import { Runc } from "./jail/runc.js";
+import type { RuntimeSettings } from "./settings.js";
+
+/**
+ * Does away with a container that nobody looks after any more: its processes,
+ * runc's state of it, its root's mounts. Nothing left is the usual case.
+ *
+ * @param settings - used where the bundle does not say with which it was made
+ * @returns the pid its first process had, 0 when that is not known
+ */
+export async function removeLeftovers(id: string, bundle: string, settings: RuntimeSettings): Promise<number> {
+  const record = await readJailRecord(bundle);
+  try {
+    const { runcBinary, runcRoot: root, systemdCgroup } = record ?? {
+      runcBinary: settings.runcBinary,
+      runcRoot: runcRoot(settings),
+      systemdCgroup: false,
+    };
+    const runc = new Runc(runcBinary, root, systemdCgroup);
+    await runc.delete(id, true);
+  } catch (error) {
+    settings.log(messageOf(error));
+  }
+  try {
+    await unmountRoot(join(bundle, "rootfs"));
+  } catch (error) {
+    settings.log(messageOf(error));
+  }
+  const pid = Number(await readFile(join(bundle, "init.pid"), "utf8").catch(() => "0"));
+  return Number.isInteger(pid) ? pid : 0;
+}

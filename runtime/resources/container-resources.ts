@@ -1,0 +1,88 @@
+import { readFile, readdir } from "node:fs/promises";
+import { RuntimeError, systemCodeOf } from "../errors.js";
+import { hostHierarchies, processGroups, type GroupDirectories, type Hierarchies } from "./groups.js";
+import { watchOutOfMemory } from "./out-of-memory.js";
+import { statisticsV1 } from "./statistics-v1.js";
+import { statisticsV2 } from "./statistics-v2.js";
+
+/** A container's statistics, in the shape of containerd's message for the host's kind of control groups. */
+export type Statistics =
+  | { readonly mode: "v1"; readonly metrics: Awaited<ReturnType<typeof statisticsV1>> }
+  | { readonly mode: "v2"; readonly metrics: Awaited<ReturnType<typeof statisticsV2>> };
+
+/** A container's control groups, found through one of its processes and remembered. */
+export class ContainerResources {
+  readonly #directories: GroupDirectories;
+  readonly #mode: Hierarchies["mode"];
+
+  private constructor(directories: GroupDirectories, mode: Hierarchies["mode"]) {
+    this.#directories = directories;
+    this.#mode = mode;
+  }
+
+  /** @param pid - a live process of the container */
+  static async of(pid: number): Promise<ContainerResources> {
+    const [directories, { mode }] = await Promise.all([processGroups(pid), hostHierarchies()]);
+    return new ContainerResources(directories, mode);
+  }
+
+  /** @throws RuntimeError `not-found` when the control group is gone */
+  async statistics(): Promise<Statistics> {
+    await this.processes();
+    return this.#mode === "v1"
+      ? { mode: "v1", metrics: await statisticsV1(this.#directories) }
+      : { mode: "v2", metrics: await statisticsV2(this.#directories) };
+  }
+
+  /**
+   * The host's identifiers of all the container's processes.
+   *
+   * @throws RuntimeError `not-found` when the control group is gone
+   */
+  async processes(): Promise<readonly number[]> {
+    const directory = this.#directories.get(this.#mode === "v1" ? "pids" : "") ?? this.#any();
+    try {
+      return await processesUnder(directory);
+    } catch (error) {
+      if (systemCodeOf(error) === "ENOENT") {
+        throw new RuntimeError("not-found", "cgroup does not exist", { cause: error });
+      }
+      throw error;
+    }
+  }
+
+  /**
+   * Calls back each time a process of the container was killed for want of memory.
+   *
+   * @returns stops it
+   */
+  watchOutOfMemory(onKill: () => void): Disposable {
+    const directory = this.#directories.get(this.#mode === "v1" ? "memory" : "");
+    return watchOutOfMemory(this.#mode, directory, onKill);
+  }
+
+  #any(): string {
+    for (const directory of this.#directories.values()) {
+      return directory;
+    }
+    throw new RuntimeError("not-found", "cgroup does not exist");
+  }
+}
+
+async function processesUnder(directory: string): Promise<readonly number[]> {
+  const [own, entries] = await Promise.all([
+    readFile(`${directory}/cgroup.procs`, "utf8").catch((error: unknown) => {
+      // EOPNOTSUPP: a threaded group; its processes are listed above it.
+      if (systemCodeOf(error) === "EOPNOTSUPP" || systemCodeOf(error) === "ENOTSUP") {
+        return "";
+      }
+      throw error;
+    }),
+    readdir(directory, { withFileTypes: true }),
+  ]);
+  const below = await Promise.all(
+    entries.filter((entry) => entry.isDirectory()).map((entry) => processesUnder(`${directory}/${entry.name}`)),
+  );
+  const pids = own.split("\n").filter((line) => line !== "").map(Number);
+  return [...pids, ...below.flat()];
+}

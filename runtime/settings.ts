@@ -1,0 +1,13 @@
+/** How the runtime is to work: where its parts and its state are. */
+export interface RuntimeSettings {
+  /** The OCI runtime that makes the jail. A name is looked up in PATH. */
+  readonly runcBinary: string;
+  /** The static monitor that becomes each container's process. */
+  readonly monitorBinary: string;
+  /** How a guest's fork gives memory to the child: `cow`, `selective-cow`, `region-copy`. */
+  readonly forkStrategy: string | undefined;
+  /** Folder for state that is gone after a reboot: runc's, and sockets. Mode 0700. */
+  readonly stateDirectory: string;
+  /** Told what nobody can be told by an answer, one line at a time. */
+  readonly log: (line: string) => void;
+}

@@ -1,0 +1,22 @@
+/**
+ * A process's standard streams, as the runtime needs them. Where the bytes go
+ * to is for the one who made it: the shim has fifos, files and loggers.
+ */
+export interface ProcessStdio {
+  /** Whether the process gets a pseudo-terminal instead of three descriptors. */
+  readonly terminal: boolean;
+  /** What the process has as 0, 1 and 2; not used with a terminal. */
+  readonly descriptors: readonly [stdin: number, stdout: number, stderr: number];
+  /** Takes over the master side of the process's terminal, and copies from then on. */
+  attachTerminal(master: number): void;
+  /** The process has its own copies of {@link descriptors} now: close ours, or no end will be seen. */
+  handedOver(): void;
+  /** Lets the process read the end of its input. Idempotent. */
+  closeStdin(): void;
+  /** A no-op without a terminal. */
+  resize(columns: number, rows: number): void;
+  /** Resolves once everything the process wrote has been passed on. */
+  readonly drained: Promise<void>;
+  /** Stops copying and closes everything. Idempotent; resolves when nothing is left open. */
+  close(): Promise<void>;
+}
