@@ -7,7 +7,6 @@
 #include "host/raw.h"
 #include "memory/guest_copy.h"
 #include "process/thread.h"
-#include "process/threads.h"
 #include "seccomp/seccomp.h"
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
@@ -26,9 +25,6 @@ struct GuestProgram {
 
 constexpr uint64_t kKnownFlags = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW |
                                  SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
-
-// Orders changes of the filters of a process's threads, as sighand->siglock does in the kernel.
-Lock filters_lock;
 
 bool has_sys_admin() {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
@@ -51,11 +47,26 @@ void set_chain(Thread& thread, SeccompChain* chain) {
   seccomp_release(old);
 }
 
+// A strict thread has a chain too, so that whoever asks whether there is one need not know of the mode.
+SeccompChain* strict_chain() {
+  const sock_filter kill[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_THREAD)};
+  return seccomp_extend(nullptr, kill);
+}
+
 int64_t set_strict(Call& call) {
-  Guard guard(filters_lock);
-  if (call.thread.seccomp_mode == SECCOMP_MODE_FILTER) return -EINVAL;
-  call.thread.seccomp_mode = SECCOMP_MODE_STRICT;
+  Thread& thread = call.thread;
+  Guard guard(thread.process->threads_lock);
+  if (thread.seccomp_mode == SECCOMP_MODE_FILTER) return -EINVAL;
+  if (!thread.seccomp) thread.seccomp = strict_chain();
+  thread.seccomp_mode = SECCOMP_MODE_STRICT;
   return 0;
+}
+
+// The process's threads_lock is held while filters change: it orders the changes, as sighand->siglock does in the
+// kernel, and a fork takes it, so that a child never finds one half made.
+template <class Visit>
+void for_each_thread(Process& process, Visit visit) {
+  for (Thread* thread = process.threads; thread; thread = thread->next) visit(*thread);
 }
 
 // Of the other threads, one whose filters are not a start of the caller's: its tid, or 0.
@@ -79,7 +90,7 @@ int64_t set_filter(Call& call, uint64_t flags, GuestAddr argument) {
   if (!copy_in(program.data(), {header.filter}, program.size() * sizeof(sock_filter))) return -EFAULT;
   if (int64_t bad = bpf_check(program)) return bad;
 
-  Guard guard(filters_lock);
+  Guard guard(thread.process->threads_lock);
   if (thread.seccomp_mode == SECCOMP_MODE_STRICT) return -EINVAL;
   if (flags & SECCOMP_FILTER_FLAG_TSYNC)
     if (int tid = thread_that_cannot_follow(thread)) return flags & SECCOMP_FILTER_FLAG_TSYNC_ESRCH ? -ESRCH : tid;

@@ -8,6 +8,7 @@
 #include "process/thread.h"
 #include "seccomp/seccomp.h"
 #include "signal/signal.h"
+#include "syscall/handlers.h"
 
 #ifndef SYS_SECCOMP
 #define SYS_SECCOMP 1  // si_code of a SIGSYS made by seccomp (asm-generic/siginfo.h)
@@ -32,6 +33,14 @@ uint32_t verdict(const SeccompChain* chain, const seccomp_data& data) {
 // SECCOMP_MODE_STRICT: four calls, and anything else ends the thread by SIGKILL.
 bool strict_allows(uint32_t number) {
   return number == SYS_read || number == SYS_write || number == SYS_exit || number == SYS_rt_sigreturn;
+}
+
+// Ends this thread alone, or the process where it is the only one (kernel: __seccomp_filter and do_exit).
+[[noreturn]] void die_thread_by_signal(Thread& thread, int number) {
+  if (thread.process->thread_count.load() <= 1) die_by_signal(thread, number);
+  Call end{thread, SYS_exit, {}};
+  sys_exit(end);
+  __builtin_unreachable();
 }
 
 int64_t trap(Call& call, uint32_t data) {
