@@ -1,4 +1,4 @@
-// kinds: static dynamic musl
+// kinds: static dynamic
 // futex: every operation glibc or others use, within a process and across processes.
 #include "check.h"
 #include <linux/futex.h>
