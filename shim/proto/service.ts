@@ -59,10 +59,7 @@ export function serviceHandlers<Service extends DescService>(
   return handlers;
 }
 
-function handlerOf(
-  method: DescMethod,
-  methods: Readonly<Record<string, AnyMethod | undefined>>,
-): Handler {
+function handlerOf(method: DescMethod, methods: Readonly<Record<string, AnyMethod | undefined>>): Handler {
   return async (payload, context) => {
     const request = decode(method, payload);
     // Through the object, so that a class's methods keep their `this`.

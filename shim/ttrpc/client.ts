@@ -105,12 +105,7 @@ export class TtrpcClient {
    *   time is over; Cancelled by the signal; Unavailable when the connection is
    *   or gets lost; ResourceExhausted for a message over 4 MiB, either way
    */
-  call(
-    service: string,
-    method: string,
-    payload: Uint8Array,
-    options: CallOptions = {},
-  ): Promise<Uint8Array> {
+  call(service: string, method: string, payload: Uint8Array, options: CallOptions = {}): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
       if (this.#closedBecause !== undefined) {
         throw this.#closedBecause;
@@ -174,13 +169,7 @@ export class TtrpcClient {
     return streamId;
   }
 
-  #send(
-    streamId: number,
-    service: string,
-    method: string,
-    payload: Uint8Array,
-    options: CallOptions,
-  ): void {
+  #send(streamId: number, service: string, method: string, payload: Uint8Array, options: CallOptions): void {
     const metadata = new Map<string, string[]>();
     for (const [key, value] of options.metadata ?? []) {
       metadata.set(key, [...(metadata.get(key) ?? []), value]);

@@ -1,13 +1,7 @@
 import { createServer, type Server as NetServer, type Socket } from "node:net";
 import { FrameType, OversizePayloadError, type Frame } from "./codec.js";
 import { Connection } from "./connection.js";
-import {
-  decodeRequest,
-  encodeResponse,
-  type Metadata,
-  type Request,
-  type Response,
-} from "./envelope.js";
+import { decodeRequest, encodeResponse, type Metadata, type Request, type Response } from "./envelope.js";
 import { StatusCode, statusOf, TtrpcError, type Status } from "./status.js";
 
 /** What a handler knows of the call besides its payload. */
@@ -24,10 +18,7 @@ export interface CallContext {
  * {@link TtrpcError} to answer with its code; anything else thrown answers
  * {@link StatusCode.Unknown} with the error's message.
  */
-export type Handler = (
-  payload: Uint8Array,
-  context: CallContext,
-) => Uint8Array | Promise<Uint8Array>;
+export type Handler = (payload: Uint8Array, context: CallContext) => Uint8Array | Promise<Uint8Array>;
 
 /** Where to listen: a path, or a descriptor of a socket that listens already. */
 export type ListenTarget = string | { readonly fd: number };
