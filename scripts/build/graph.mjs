@@ -81,7 +81,7 @@ export function ninjaFile(names) {
     "ninja_required_version = 1.8",
     "rule compile",
     "  command = $compiler $flags -MMD -MF $out.d -c $in -o $out",
-    "  description = $compiler $in",
+    "  description = $in",
     "  depfile = $out.d",
     "  deps = gcc",
     "rule link",

@@ -16,8 +16,9 @@ export async function buildNative(names) {
   const withSources = Object.keys(nativeParts).filter((name) => nativeParts[name].sources().length > 0);
   const file = join(folder, "build.ninja");
   writeFileSync(file, `builddir = build/obj\n${ninjaFile(withSources)}`);
-  const status = await runToEnd("ninja", ["--quiet", "-j", "2", "-k", "0", "-f", file, ...names], {
+  const status = await runToEnd("ninja", ["-j", "2", "-k", "0", "-f", file, ...names], {
     cwd: repository,
+    env: { ...process.env, NINJA_STATUS: "[native %f/%t, %e s] " },
   });
   if (status !== 0) throw new BootstrapError(`native build failed: ${names.join(", ")}`);
 }
