@@ -136,7 +136,8 @@ export class TtrpcClient {
             reject(outcome);
           } else if (outcome.status !== undefined && outcome.status.code !== 0) {
             const { code, message, details } = outcome.status;
-            reject(new TtrpcError(code, message, details));
+            // An unlisted code is kept as it is.
+            reject(new TtrpcError(code as StatusCode, message, details));
           } else {
             resolve(outcome.payload);
           }

@@ -5,18 +5,10 @@ export const HEADER_LENGTH = 10;
 export const MAXIMUM_PAYLOAD_LENGTH = 4 * 1024 * 1024;
 
 /** What a frame is. Receivers ignore numbers they do not know. */
-export enum FrameType {
-  Request = 1,
-  Response = 2,
-  Data = 3,
-}
+export const FrameType = { Request: 1, Response: 2, Data: 3 } as const;
 
 /** Bits of a frame's flags. Unary calls use none of them. */
-export enum FrameFlag {
-  RemoteClosed = 0x1,
-  RemoteOpen = 0x2,
-  NoData = 0x4,
-}
+export const FrameFlag = { RemoteClosed: 0x1, RemoteOpen: 0x2, NoData: 0x4 } as const;
 
 /** One frame. */
 export interface Frame {

@@ -5,14 +5,7 @@
  */
 
 /** Wire types, the low three bits of a tag. */
-export enum WireType {
-  Varint = 0,
-  Fixed64 = 1,
-  Bytes = 2,
-  StartGroup = 3,
-  EndGroup = 4,
-  Fixed32 = 5,
-}
+export const WireType = { Varint: 0, Fixed64: 1, Bytes: 2, Fixed32: 5 } as const;
 
 /** Bytes that are not a protobuf message. */
 export class WireError extends Error {
@@ -21,8 +14,8 @@ export class WireError extends Error {
 
 /** One field of a message: a varint's value, or a length-delimited field's bytes. */
 export type Field =
-  | { readonly number: number; readonly wireType: WireType.Varint; readonly value: bigint }
-  | { readonly number: number; readonly wireType: WireType.Bytes; readonly bytes: Uint8Array };
+  | { readonly number: number; readonly wireType: typeof WireType.Varint; readonly value: bigint }
+  | { readonly number: number; readonly wireType: typeof WireType.Bytes; readonly bytes: Uint8Array };
 
 const MAXIMUM_FIELD_NUMBER = 0x1fffffff;
 const MAXIMUM_VARINT_LENGTH = 10;

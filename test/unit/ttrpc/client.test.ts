@@ -121,9 +121,8 @@ describe("ttrpc client", () => {
   it("rejects with the server's status", async () => {
     const call = client.call("a.B", "C", empty);
     const details = [Uint8Array.from([1])];
-    server.requests(1).then(() => {
-      server.send(1, encodeResponse({ status: { code: 9, message: "not yet", details }, payload: empty }));
-    }, assert.fail);
+    await server.requests(1);
+    server.send(1, encodeResponse({ status: { code: 9, message: "not yet", details }, payload: empty }));
     await assert.rejects(call, {
       name: "TtrpcError",
       code: StatusCode.FailedPrecondition,
@@ -199,9 +198,12 @@ describe("ttrpc client", () => {
       code: StatusCode.ResourceExhausted,
     });
     const second = client.call("a.B", "D", empty);
-    const [received] = await server.requests(1);
-    assert.equal(received?.request.method, "D");
-    server.send(received?.streamId ?? 0, empty);
+    const received = await server.requests(1);
+    assert.deepEqual(
+      received.map(({ request }) => request.method),
+      ["D"],
+    );
+    server.send(3, empty);
     assert.deepEqual(await second, empty);
   });
 
