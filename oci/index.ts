@@ -1,5 +1,6 @@
 export * from "./errors.js";
 export * from "./image.js";
+export * from "./runtime-spec.js";
 export { readImageArchive, type ReadImage } from "./layout-reader.js";
 export { writeImageArchive, type ImageSource } from "./layout-writer.js";
 export {
