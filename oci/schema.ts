@@ -155,12 +155,10 @@ export function refined<T>(
 ): Schema<T> {
   return {
     check(value, path, report) {
-      let sound = true;
-      schema.check(value, path, (problem) => {
-        sound = false;
-        report(problem);
-      });
-      if (!sound) return;
+      const found: Problem[] = [];
+      schema.check(value, path, (problem) => found.push(problem));
+      found.forEach(report);
+      if (found.length > 0) return;
       for (const [field, problem] of problemsOf(value as T)) {
         const between = path === "" || field === "" || field.startsWith("[") ? "" : ".";
         report({ path: `${path}${between}${field}`, problem });
