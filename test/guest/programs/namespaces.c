@@ -1,6 +1,6 @@
 // unshare, setns and clone into new namespaces, as the caller's rights allow.
 #include "check.h"
-#include <grp.h>
+#include <pthread.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/utsname.h>
@@ -15,13 +15,16 @@ static bool write_text(const char *path, const char *text) {
 static int in_user_namespace(void *unused) {
     (void)unused;
     uid_t outside = getuid();
+    gid_t group = getgid();
     if (unshare(CLONE_NEWUSER)) return 1;
     if (getuid() != 65534) return 2;
     char map[64];
     if (!write_text("/proc/self/setgroups", "deny")) return 3;
     snprintf(map, sizeof map, "0 %u 1", outside);
     if (!write_text("/proc/self/uid_map", map)) return 4;
-    if (getuid() != 0) return 5;
+    snprintf(map, sizeof map, "0 %u 1", group);
+    if (!write_text("/proc/self/gid_map", map)) return 4;
+    if (getuid() != 0 || getgid() != 0) return 5;
     if (unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC)) return 6;
     if (sethostname("inside", 6)) return 7;
     struct utsname name;
@@ -36,8 +39,6 @@ static int in_user_namespace(void *unused) {
     if (chdir("/") || rmdir(check_directory)) return 13;
     return 0;
 }
-
-static int threads_refuse(void *unused);
 
 static int in_pid_namespace(void *unused) {
     (void)unused;
@@ -78,7 +79,6 @@ static int child_in_new(void *unused) {
     return strcmp(name.nodename, "cloned") == 0 && getpid() == 1 ? 0 : 2;
 }
 
-#include <pthread.h>
 static void *sleeps(void *unused) {
     for (;;) pause();
     return unused;

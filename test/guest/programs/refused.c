@@ -28,7 +28,6 @@ int main(void) {
     REFUSED("kexec_file_load", syscall(SYS_kexec_file_load, -1, -1, 0, "", 0), EPERM, EBADF, ENOSYS, EINVAL);
     REFUSED("iopl", syscall(SYS_iopl, 4), EPERM, EINVAL, ENOSYS);
     REFUSED("ioperm", syscall(SYS_ioperm, 0x100000, 1, 1), EPERM, EINVAL, ENOSYS);
-    REFUSED("modify_ldt", syscall(SYS_modify_ldt, 99, room, 16), ENOSYS, EINVAL, EPERM);
     REFUSED("swapon", syscall(SYS_swapon, "/nowhere", 0), EPERM, ENOENT);
     REFUSED("acct", syscall(SYS_acct, "/nowhere"), EPERM, ENOENT, ENOSYS);
     REFUSED("bpf", syscall(SYS_bpf, 9999, room, 16), EPERM, EINVAL, ENOSYS);
@@ -47,7 +46,7 @@ int main(void) {
     REFUSED("mount of nothing", syscall(SYS_mount, "none", "/nowhere", "tmpfs", 0, 0), EPERM, ENOENT);
     REFUSED("umount2", syscall(SYS_umount2, "/nowhere", 0), EPERM, ENOENT, EINVAL);
     REFUSED("setns of no namespace", syscall(SYS_setns, 0, 0), EINVAL, EPERM, EBADF);
-    REFUSED("process_vm_readv of nobody", syscall(SYS_process_vm_readv, 0x3ffffff, 0, 0, 0, 0, 0), ESRCH, EPERM, EINVAL, ENOSYS);
+    REFUSED("process_vm_readv of nobody", syscall(SYS_process_vm_readv, 0x3ffffff, &(void *[2]){room, (void *)10}, 1, &(void *[2]){room, (void *)10}, 1, 0), ESRCH, EPERM, EINVAL, ENOSYS);
     REFUSED("kcmp of nobody", syscall(SYS_kcmp, 0x3ffffff, getpid(), 0, 0, 0), ESRCH, EPERM, ENOSYS);
     REFUSED("migrate_pages", syscall(SYS_migrate_pages, 0x3ffffff, 64, room, room), ESRCH, EPERM, EINVAL, ENOSYS);
     REFUSED("move_pages", syscall(SYS_move_pages, 0x3ffffff, 1, room, room, room, 0), ESRCH, EPERM, EINVAL, ENOSYS);
