@@ -27,7 +27,8 @@ int64_t take_waiters(GuestAddr from, uint64_t count, Waiter* waiters) {
 
 int64_t sys_futex(Call& call) {
   uint64_t fourth = call.a[3], second = call.a[4];
-  switch (call.a[1] & FUTEX_CMD_MASK) {
+  // The kernel's `op` is an int: what stands above must not hide an operation.
+  switch (static_cast<int>(call.a[1]) & FUTEX_CMD_MASK) {
     case FUTEX_WAIT:
     case FUTEX_WAIT_BITSET:
     case FUTEX_LOCK_PI:

@@ -80,6 +80,12 @@ int64_t sys_linkat(Call& call) {
   return link_names(call, call.fd(0), call.ptr(1), call.fd(2), call.ptr(3), call.a[4]);
 }
 
+// sysfs(2), older than the file system of that name: option 1 takes a name, option 2 an index and a buffer.
+int64_t sys_sysfs(Call& call) {
+  uint64_t second = static_cast<int>(call.a[0]) == 1 ? hp(call.ptr(1)) : call.a[1];
+  return host_call(call.thread, call.number, call.a[0], second, hp(call.ptr(2)));
+}
+
 int64_t sys_getdents(Call& call) { return read_directory(call, true); }
 int64_t sys_getdents64(Call& call) { return read_directory(call, false); }
 

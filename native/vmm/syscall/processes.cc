@@ -33,9 +33,10 @@ int64_t sys_seccomp(Call& call) { return seccomp_call(call); }
 
 int64_t sys_kcmp(Call& call) {
   uint64_t fourth = call.a[4];
-  if (call.a[2] == KCMP_EPOLL_TFD) {
+  int type = static_cast<int>(call.a[2]);
+  if (type == KCMP_EPOLL_TFD) {
     fourth = hp(call.ptr(4));
-  } else if (call.a[2] == KCMP_FILE) {
+  } else if (type == KCMP_FILE) {
     // A number that is the monitor's here is most likely the monitor's there: the block is at the same place.
     if (is_hidden(call.thread, call.fd(3)) || is_hidden(call.thread, call.fd(4))) return -EBADF;
   }
