@@ -1,0 +1,98 @@
+// What differs between architectures, behind one short header. arch/x86_64 and arch/aarch64 implement it.
+#pragma once
+#include <linux/kvm.h>
+
+#include <cstdint>
+
+#include "arch/registers.h"
+#include "memory/address.h"
+#include "process/thread.h"
+
+namespace tine {
+
+class Vm;
+class Vcpu;
+struct KernelArea;
+
+// ---- page tables --------------------------------------------------------------------------------------
+// Leaf entry for a guest page: protections are PROT_READ | PROT_WRITE | PROT_EXEC.
+uint64_t page_entry(GuestPhys page, uint32_t prot, bool huge);
+uint64_t table_entry(GuestPhys table);
+bool entry_present(uint64_t entry);
+bool entry_is_huge(uint64_t entry);
+GuestPhys entry_target(uint64_t entry);
+// The i-th 4 KiB leaf of a 2 MiB leaf.
+uint64_t split_entry(uint64_t huge, uint64_t i);
+// A page of the kernel half.
+uint64_t kernel_entry(GuestPhys page, bool user, bool code);
+
+// ---- the machine --------------------------------------------------------------------------------------
+// Bytes of memory the CPU's own structures need: shared by all vCPUs, and for each vCPU.
+constexpr uint64_t kSharedCpuPages = 4;
+constexpr uint64_t kVcpuPages = 2;
+// Where those pages appear in guest-virtual space (the kernel's half, outside what a guest can map).
+constexpr uint64_t kKernelVirtual = 0xffff'ff80'0000'0000ull;
+
+// Fills the shared pages (descriptor tables, entry stubs). `shared` is their host address.
+void arch_prepare_shared(uint8_t* shared);
+// True for kernel-half pages that user mode must reach (the user-mode system call stub).
+bool arch_shared_page_is_user(uint64_t index);
+bool arch_shared_page_is_code(uint64_t index);
+// Sets a fresh vCPU up to enter user mode: control registers, MSRs, CPUID. `block` is the offset of its own
+// pages in the kernel area. Returns 0 or -errno.
+int64_t arch_prepare_vcpu(Vcpu& vcpu, uint8_t* block_host, uint64_t block_offset, GuestPhys page_table_root);
+
+// ---- exits --------------------------------------------------------------------------------------------
+enum class Exit : uint8_t {
+  kSystemCall,   // the guest asked for a system call; registers are as after `syscall` / `svc`
+  kException,    // a fault: see ExceptionInfo
+  kInterrupted,  // a host signal
+  kHostFault,    // the host could not provide a page (EFAULT)
+  kBroken        // anything else: a report and death by SIGSEGV
+};
+struct ExceptionInfo {
+  enum Kind : uint8_t { kPageFault, kSignal } kind;
+  GuestAddr address;   // page fault: the address
+  uint32_t access;     // PROT_READ, PROT_WRITE or PROT_EXEC
+  int signal, code;    // kSignal: what Linux delivers
+  uint64_t trap, error;  // for the signal frame
+};
+// Looks at what KVM_RUN came back with, brings the registers into user form. `run_result` is KVM_RUN's.
+Exit arch_classify(Vcpu& vcpu, int64_t run_result, ExceptionInfo& exception);
+// True when the entry stub runs in user mode (PVM), for the probe.
+bool arch_user_stub(Vcpu& vcpu);
+
+// ---- registers (user form) ----------------------------------------------------------------------------
+uint64_t guest_ip(Thread&);
+uint64_t guest_sp(Thread&);
+uint32_t guest_call_number(Vcpu&);
+void guest_call_arguments(Vcpu&, uint64_t (&a)[6]);
+void set_guest_result(Vcpu&, int64_t result);
+// Makes the guest execute its last system call again with number `number`.
+void rewind_guest_call(Vcpu&, uint32_t number);
+// Registers of a new program: everything zero but entry point and stack.
+void start_guest_registers(Vcpu&, GuestAddr entry, GuestAddr stack);
+// A clone's child: result 0, its own stack (unless zero) and thread pointer (if `set_tls`).
+void child_guest_registers(Vcpu&, GuestAddr stack, bool set_tls, uint64_t tls);
+
+// The whole register state of a vCPU, extended state included, as plain memory: what fork carries over.
+struct CpuState;
+int64_t save_cpu_state(Vcpu&, CpuState&);
+int64_t restore_cpu_state(Vcpu&, const CpuState&);
+
+// Builds Linux's rt_sigframe for `action` on the guest's stack and enters the handler. False: the stack is
+// not writable (Linux then kills by SIGSEGV).
+bool push_signal_frame(Thread&, const GuestAction& action, const siginfo_t& info, SignalSet saved_mask);
+// Undoes it. Fills the mask to restore. False: bad frame.
+bool pop_signal_frame(Thread&, SignalSet& mask);
+void set_exception_context(Thread&, uint64_t trap, uint64_t error, uint64_t address);
+
+// Changes a copy of the host's vDSO where its code relies on something the machine lacks.
+void arch_adapt_vdso(uint8_t* image, uint64_t bytes);
+// What /proc/cpuinfo-minded programs expect in AT_PLATFORM.
+const char* arch_platform();
+
+// vsyscall page and other addresses that Linux emulates. True when served.
+bool arch_emulate_fault(Thread&, const ExceptionInfo&);
+
+}  // namespace tine

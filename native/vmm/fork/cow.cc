@@ -1,0 +1,59 @@
+// Copy-on-write: the host's fork has shared every page already, and the guest-physical layout is the parent's, so
+// the inherited page tables are right as they are. The child only needs a machine over the same windows.
+#include <linux/sched.h>
+#include <sys/wait.h>
+
+#include <cerrno>
+
+#include "fork/fork.h"
+#include "host/raw.h"
+#include "host/report.h"
+#include "kvm/vcpu.h"
+#include "memory/address_space.h"
+#include "process/threads.h"
+
+extern "C" int64_t tine_clone3(clone_args* args, size_t size, void (*run)(void*), void* argument);
+
+namespace tine {
+
+int64_t give_memory_to_child(ForkChild& child) {
+  Thread& t = child.thread;
+  Process& p = *t.process;
+  AddressSpace& space = *p.space;
+  space.vm.abandon(p, !child.shares_descriptors);
+  space.drop_not_inherited();
+  if (int64_t result = space.create_machine(p)) return result;
+  int64_t result = 0;
+  t.vcpu = space.vm.acquire(p, result);
+  if (!t.vcpu) return result;
+  result = restore_cpu_state(*t.vcpu, child.state);
+  if (is_error(result)) return result;
+  first_run_in_helper(*t.vcpu);
+  return 0;
+}
+
+static void helper_main(void* raw_vcpu) {
+  auto* vcpu = static_cast<Vcpu*>(raw_vcpu);
+  vcpu->enter();
+  raw(SYS_exit_group, 0);  // the kernel's thread goes with the group
+}
+
+void first_run_in_helper(Vcpu& vcpu) {
+  Thread* block = new_thread_block();
+  if (!block) return;
+  vcpu.run->immediate_exit = 1;
+  clone_args args{};
+  args.flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_VFORK | CLONE_UNTRACED;
+  args.stack = arg(block->stack_block);
+  args.stack_size = kMonitorStack - 256;
+  int64_t helper = tine_clone3(&args, sizeof args, helper_main, &vcpu);
+  if (!is_error(helper)) {
+    int status;
+    while (raw(SYS_wait4, static_cast<uint64_t>(helper), arg(&status), __WALL, 0) == -EINTR) {
+    }
+  }
+  release_thread_block(block);
+  vcpu.run->immediate_exit = 0;
+}
+
+}  // namespace tine

@@ -1,0 +1,84 @@
+// The run loop: enter the guest, see why it left, serve it, go on.
+#include <cerrno>
+
+#include "arch/arch.h"
+#include "host/report.h"
+#include "kvm/vcpu.h"
+#include "memory/address_space.h"
+#include "process/threads.h"
+#include "seccomp/seccomp.h"
+#include "signal/signal.h"
+#include "syscall/call.h"
+
+namespace tine {
+namespace {
+
+void serve_system_call(Thread& t) {
+  Vcpu& vcpu = *t.vcpu;
+  uint32_t number = guest_call_number(vcpu);
+  if (t.pending) {
+    // The signal came before the call: its handler runs first, then the call is made.
+    rewind_guest_call(vcpu, number);
+    return;
+  }
+  Call call{t, number, {}};
+  guest_call_arguments(vcpu, call.a);
+  t.call_interrupted = false;
+  int64_t result = serve(call);
+  if (result == kRegistersSet) return;
+  if (result == kRestart) {
+    if (t.pending) deliver_pending(t, true, number);
+    else rewind_guest_call(vcpu, number);
+    return;
+  }
+  set_guest_result(*t.vcpu, result == kSeccompZero ? 0 : result);
+}
+
+void serve_page_fault(Thread& t, const ExceptionInfo& e) {
+  switch (t.process->space->fault(t, e.address, e.access)) {
+    case AddressSpace::Fault::kServed: return;
+    case AddressSpace::Fault::kNoMapping:
+      if (arch_emulate_fault(t, e)) return;
+      set_exception_context(t, e.trap, e.error, e.address.v);
+      force_signal(t, SIGSEGV, SEGV_MAPERR, e.address);
+      return;
+    case AddressSpace::Fault::kNoAccess:
+      set_exception_context(t, e.trap, e.error, e.address.v);
+      force_signal(t, SIGSEGV, SEGV_ACCERR, e.address);
+      return;
+    case AddressSpace::Fault::kBus:
+      set_exception_context(t, e.trap, e.error, e.address.v);
+      force_signal(t, SIGBUS, BUS_ADRERR, e.address);
+      return;
+  }
+}
+
+}  // namespace
+
+void run_thread(Thread& t) {
+  for (;;) {
+    if (t.pending) deliver_pending(t, false, 0);
+    int64_t result = t.vcpu->enter();
+    if (t.vcpu->run->immediate_exit && !t.pending) t.vcpu->run->immediate_exit = 0;
+    ExceptionInfo exception;
+    switch (arch_classify(*t.vcpu, result, exception)) {
+      case Exit::kSystemCall: serve_system_call(t); break;
+      case Exit::kInterrupted: break;
+      case Exit::kException:
+        if (exception.kind == ExceptionInfo::kPageFault) {
+          serve_page_fault(t, exception);
+        } else {
+          set_exception_context(t, exception.trap, exception.error, 0);
+          force_signal(t, exception.signal, exception.code, exception.address);
+        }
+        break;
+      case Exit::kHostFault: t.process->space->suspect_everything(); break;
+      case Exit::kBroken:
+        report_broken_exit(t, result);
+        die_by_signal(t, SIGSEGV);
+    }
+    if (t.pending == 0) t.vcpu->run->immediate_exit = 0;
+  }
+}
+
+}  // namespace tine

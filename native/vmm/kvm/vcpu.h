@@ -1,0 +1,28 @@
+// One virtual CPU: its descriptor, its shared kvm_run page, and KVM_RUN.
+#pragma once
+#include <linux/kvm.h>
+
+#include <cstdint>
+
+#include "arch/arch.h"
+
+namespace tine {
+
+class Vcpu {
+ public:
+  int fd = -1;
+  kvm_run* run = nullptr;
+  uint64_t run_bytes = 0;
+  uint32_t index = 0;
+  uint8_t* block = nullptr;      // host address of the CPU's own pages
+  uint64_t block_offset = 0;     // the same within the kernel area
+  bool entered_by_stub = false;  // last exit came through the system call stub
+  bool machine_form = false;     // registers are still as the machine left them
+  Vcpu* next_parked = nullptr;
+
+  int64_t enter();  // KVM_RUN: 0 or -errno
+  // A signal handler calls this: the next or current KVM_RUN returns EINTR.
+  void interrupt() { __atomic_store_n(&run->immediate_exit, 1, __ATOMIC_SEQ_CST); }
+};
+
+}  // namespace tine

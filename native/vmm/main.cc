@@ -1,0 +1,93 @@
+// tine-vmm: the command line.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "process/start.h"
+
+namespace {
+
+constexpr const char* kUsage =
+    "usage: tine-vmm [options] -- PROGRAM [ARGUMENT...]\n"
+    "  --kvm-fd=N              descriptor of /dev/kvm (default: opened by name)\n"
+    "  --log-fd=N              where the monitor's own reports go (default: standard error)\n"
+    "  --seccomp-fd=N          the container's seccomp program (struct sock_filter[])\n"
+    "  --rlimit-stack=S:H      the guest's own RLIMIT_STACK\n"
+    "  --rlimit-nofile=S:H     the guest's own RLIMIT_NOFILE\n"
+    "  --root=DIR --cwd=DIR    change root and working directory first\n"
+    "  --fork=STRATEGY         auto, cow, selective-cow or region-copy\n"
+    "  --jailed                runs as a container's process: confine the monitor itself\n"
+    "  --probe                 print what this machine's KVM offers, as JSON\n"
+    "  --syscalls              print the system-call table, as JSON\n"
+    "  --version\n";
+
+[[noreturn]] void usage(const char* problem) {
+  std::fprintf(stderr, "tine-vmm: %s\n%s", problem, kUsage);
+  std::exit(125);
+}
+
+int number(const char* text) {
+  char* end;
+  long value = std::strtol(text, &end, 10);
+  if (end == text || *end || value < 0 || value > 0x7fffffff) usage("not a descriptor number");
+  return static_cast<int>(value);
+}
+
+bool limit(const char* text, rlimit64& out) {
+  char* end;
+  out.rlim_cur = std::strtoull(text, &end, 10);
+  if (end == text || *end != ':') return false;
+  const char* hard = end + 1;
+  out.rlim_max = std::strtoull(hard, &end, 10);
+  return end != hard && !*end;
+}
+
+const char* value_of(const char* argument, const char* name) {
+  size_t length = std::strlen(name);
+  return std::strncmp(argument, name, length) == 0 && argument[length] == '=' ? argument + length + 1 : nullptr;
+}
+
+int strategy(const char* word) {
+  const char* words[] = {"auto", "cow", "selective-cow", "region-copy"};
+  for (int i = 0; i < 4; i++)
+    if (std::strcmp(word, words[i]) == 0) return i;
+  usage("--fork: one of auto, cow, selective-cow, region-copy");
+}
+
+}  // namespace
+
+int main(int argc, char** argv, char** envp) {
+  tine::ensure_placement(argv, envp);
+  if (tine::is_exec_image()) tine::start_after_exec(argv, envp);
+  tine::Options options;
+  int i = 1;
+  for (; i < argc; i++) {
+    const char* a = argv[i];
+    const char* v;
+    if (!std::strcmp(a, "--")) {
+      i++;
+      break;
+    }
+    if (a[0] != '-') break;
+    if ((v = value_of(a, "--kvm-fd"))) options.kvm_fd = number(v);
+    else if ((v = value_of(a, "--log-fd"))) options.log_fd = number(v);
+    else if ((v = value_of(a, "--seccomp-fd"))) options.seccomp_fd = number(v);
+    else if ((v = value_of(a, "--root"))) options.root = v;
+    else if ((v = value_of(a, "--cwd"))) options.directory = v;
+    else if ((v = value_of(a, "--fork"))) options.fork_strategy = strategy(v);
+    else if ((v = value_of(a, "--rlimit-stack"))) options.has_stack = limit(v, options.stack) || (usage("--rlimit-stack wants SOFT:HARD"), true);
+    else if ((v = value_of(a, "--rlimit-nofile"))) options.has_nofile = limit(v, options.nofile) || (usage("--rlimit-nofile wants SOFT:HARD"), true);
+    else if (!std::strcmp(a, "--jailed")) options.jailed = true;
+    else if (!std::strcmp(a, "--version")) {
+      std::puts("tine-vmm 0.1.0");
+      return 0;
+    } else if (!std::strcmp(a, "--help")) {
+      std::fputs(kUsage, stdout);
+      return 0;
+    } else {
+      usage(a);
+    }
+  }
+  if (i >= argc) usage("no program given");
+  tine::start_fresh(options, argv + i, envp);
+}

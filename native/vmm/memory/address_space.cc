@@ -1,0 +1,131 @@
+// The map of a guest's mappings: finding, splitting, merging, searching for room, limits.
+#include "memory/address_space.h"
+
+#include <cerrno>
+
+#include "host/raw.h"
+#include "process/thread.h"
+
+namespace tine {
+
+bool AddressSpace::create() {
+  if (!tables_.create((kSharedCpuPages + kMaxVcpus * kVcpuPages) * kPage)) return false;
+  next_physical_ = {4ull << 30};
+  return true;
+}
+
+AddressSpace::VmaMap::iterator AddressSpace::find(uint64_t address) {
+  auto it = vmas_.upper_bound(address);
+  if (it == vmas_.begin()) return vmas_.end();
+  --it;
+  return address < it->second.end ? it : vmas_.end();
+}
+
+void AddressSpace::split_at(uint64_t address) {
+  auto it = find(address);
+  if (it == vmas_.end() || it->second.start == address) return;
+  Vma upper = it->second;
+  upper.start = address;
+  it->second.end = address;
+  vmas_.emplace(address, upper);
+}
+
+void AddressSpace::carve(uint64_t start, uint64_t end) {
+  split_at(start);
+  split_at(end);
+  auto it = vmas_.lower_bound(start);
+  while (it != vmas_.end() && it->first < end) {
+    mapped_bytes_ -= it->second.bytes();
+    it = vmas_.erase(it);
+  }
+}
+
+void AddressSpace::insert(const Vma& vma) {
+  carve(vma.start, vma.end);
+  mapped_bytes_ += vma.bytes();
+  vmas_.emplace(vma.start, vma);
+  merge_around(vma.start, vma.end);
+}
+
+// Joins anonymous neighbours of one kind, so that brk and piecewise mprotect do not grow the map without end.
+// File mappings stay apart: whether they join depends on offsets, which only the host knows.
+void AddressSpace::merge_around(uint64_t start, uint64_t end) {
+  auto it = vmas_.lower_bound(start);
+  if (it != vmas_.begin()) --it;
+  while (it != vmas_.end() && it->first <= end) {
+    auto next = std::next(it);
+    if (next == vmas_.end()) break;
+    if (it->second.end == next->second.start && it->second.like(next->second) &&
+        !(it->second.flags & (kVmaFile | kVmaSysv | kVmaShared))) {
+      it->second.end = next->second.end;
+      vmas_.erase(next);
+    } else {
+      it = next;
+    }
+  }
+}
+
+bool AddressSpace::is_free(uint64_t start, uint64_t bytes) {
+  auto it = vmas_.lower_bound(start);
+  if (it != vmas_.end() && it->first < start + bytes) return false;
+  return it == vmas_.begin() || std::prev(it)->second.end <= start;
+}
+
+// Lowest address of the highest gap below `high` that holds `bytes`, as Linux's top-down search; 0: none.
+uint64_t AddressSpace::search(uint64_t bytes, uint64_t alignment, uint64_t low, uint64_t high) {
+  uint64_t ceiling = high;
+  auto it = vmas_.lower_bound(high);
+  for (;;) {
+    uint64_t floor = low;
+    if (it != vmas_.begin()) {
+      auto below = std::prev(it);
+      if (below->second.end > ceiling) {
+        ceiling = below->second.start;
+        it = below;
+        continue;
+      }
+      floor = below->second.end > low ? below->second.end : low;
+    }
+    while (ceiling >= bytes && ceiling - bytes >= floor) {
+      uint64_t at = (ceiling - bytes) & ~(alignment - 1);
+      if (at < floor) break;
+      if (guest_range_ok(at, bytes)) return at;
+      if (ceiling <= kRefusedStart) break;
+      ceiling = kRefusedStart;
+    }
+    if (it == vmas_.begin()) return 0;
+    it = std::prev(it);
+    if (it->second.start < ceiling) ceiling = it->second.start;
+    if (ceiling <= low) return 0;
+  }
+}
+
+uint64_t AddressSpace::data_bytes() {
+  uint64_t total = 0;
+  for (auto& [start, vma] : vmas_)
+    if ((vma.prot & PROT_WRITE) && !(vma.flags & (kVmaShared | kVmaStack))) total += vma.bytes();
+  return total;
+}
+
+int64_t AddressSpace::check_limits(Thread& t, uint64_t bytes, uint32_t prot, uint32_t flags, uint64_t replaced) {
+  const Process& p = *t.process;
+  if (p.as_limit.rlim_cur != RLIM64_INFINITY && mapped_bytes_ + bytes - replaced > p.as_limit.rlim_cur) return -ENOMEM;
+  if (p.data_limit.rlim_cur != RLIM64_INFINITY && (prot & PROT_WRITE) && !(flags & (kVmaShared | kVmaStack)) &&
+      data_bytes() + bytes > p.data_limit.rlim_cur)
+    return -ENOMEM;
+  return 0;
+}
+
+void AddressSpace::drop_not_inherited() {
+  for (auto it = vmas_.begin(); it != vmas_.end();) {
+    if (it->second.flags & kVmaDontFork) {
+      tables_.unmap(it->second.start, it->second.bytes());
+      mapped_bytes_ -= it->second.bytes();
+      it = vmas_.erase(it);
+    } else {
+      ++it;
+    }
+  }
+}
+
+}  // namespace tine

@@ -1,0 +1,152 @@
+// A guest address space: its mappings (VMAs), mirrored one to one on the host; its extents of guest-physical
+// memory; its page tables; and the machine that runs over them. Shared by threads and by vfork children.
+#pragma once
+#include <sys/mman.h>
+
+#include <map>
+
+#include "host/lock.h"
+#include "kvm/vm.h"
+#include "memory/address.h"
+#include "memory/page_tables.h"
+
+namespace tine {
+
+struct Thread;
+
+// vCPUs whose own pages lie in the first pool.
+constexpr uint64_t kMaxVcpus = 960;
+
+// What a mapping is, beside its protection.
+constexpr uint32_t kVmaShared = 1u << 0,
+                   kVmaFile = 1u << 1,
+                   kVmaStack = 1u << 2,
+                   kVmaHeap = 1u << 3,
+                   kVmaVdso = 1u << 4,
+                   kVmaVvar = 1u << 5,
+                   kVmaDontFork = 1u << 6,
+                   kVmaWipeOnFork = 1u << 7,
+                   kVmaGrowsDown = 1u << 8,
+                   kVmaHuge = 1u << 9,
+                   kVmaNoHuge = 1u << 10,
+                   kVmaLocked = 1u << 11,
+                   kVmaSysv = 1u << 12,
+                   kVmaNoReserve = 1u << 13;
+
+struct Vma {
+  uint64_t start, end;
+  uint32_t prot;   // PROT_*
+  uint32_t flags;  // kVma...
+  uint64_t bytes() const { return end - start; }
+  bool like(const Vma& o) const { return prot == o.prot && flags == o.flags; }
+};
+
+// A run of guest-virtual memory with guest-physical addresses and a memory slot of its own.
+struct Extent {
+  uint64_t start, end;
+  GuestPhys at;
+};
+
+struct MapRequest {
+  uint64_t address = 0, bytes = 0;
+  uint32_t prot = 0;
+  int flags = 0;   // MAP_*
+  int fd = -1;
+  uint64_t offset = 0;
+  uint32_t vma_flags = 0;
+};
+
+class AddressSpace {
+ public:
+  std::atomic<int> references{1};
+  Lock lock;
+  Vm vm;
+
+  // Empty space with page tables; `top`: mmap searches downwards from it. False: out of memory.
+  bool create();
+  // Descriptor tables, entry stubs and vCPU blocks in the kernel half. Once, before the first machine.
+  void prepare_kernel_half();
+  // Makes the machine over whatever is mapped now. Used at start and, after a fork, in the child.
+  int64_t create_machine(Process& process);
+  // In a fork's child: mappings that are not inherited go.
+  void drop_not_inherited();
+
+  // Each returns a value or -errno, and takes the lock.
+  int64_t map(Thread& t, const MapRequest& request);
+  int64_t unmap(uint64_t address, uint64_t bytes);
+  int64_t protect(uint64_t address, uint64_t bytes, uint32_t prot, bool grows_down = false, bool grows_up = false);
+  int64_t remap(Thread& t, uint64_t old_address, uint64_t old_bytes, uint64_t new_bytes, int flags, uint64_t new_address);
+  int64_t set_break(Thread& t, uint64_t address);
+  int64_t advise(uint64_t address, uint64_t bytes, int advice);
+  int64_t lock_pages(uint64_t address, uint64_t bytes, bool on);
+  int64_t attach_sysv(Thread& t, int id, uint64_t address, int flags);
+  int64_t detach_sysv(uint64_t address);
+  // Moves memory that the kernel mapped outside the windows (an AIO ring) into one. Address or -errno.
+  int64_t adopt(Thread& t, HostAddr memory, uint64_t bytes, uint32_t prot);
+
+  enum class Fault { kServed, kNoMapping, kNoAccess, kBus };
+  // A page fault the machine brought. kServed: run on.
+  Fault fault(Thread& t, GuestAddr address, uint32_t access);
+  // The host could not provide a page for the instruction at hand, address unknown: withdraws suspects, so that
+  // the next run faults in the guest with an address.
+  void suspect_everything();
+
+  template <class F>
+  void for_each(F&& f) {
+    Guard guard(lock);
+    for (auto& [start, vma] : vmas_) f(vma);
+  }
+  uint64_t mapped_bytes() const { return mapped_bytes_; }
+
+  // Layout, set by the program loader.
+  uint64_t mmap_top = 0;
+  uint64_t brk_start = 0, brk_now = 0;
+  uint64_t stack_top = 0, stack_floor = 0;  // the floor: how far the stack may grow
+  uint64_t vdso = 0;
+  uint64_t arg_start = 0, arg_end = 0, env_start = 0, env_end = 0, auxv_address = 0;
+  uint64_t code_start = 0, code_end = 0, data_start = 0, data_end = 0;
+  bool lock_future = false;
+
+  // For the loader, which runs before any thread does: registers a mapping made on the host.
+  void insert(const Vma& vma);
+  // The same with page tables, for a mapping that took the place of another.
+  void replace(const Vma& vma);
+  // Fills page tables for [start, end) as its mappings say, making extents.
+  void populate_tables(uint64_t start, uint64_t end);
+  const std::map<uint64_t, Extent>& extents() const { return extents_; }
+
+ private:
+  friend class SpaceEditor;
+  using VmaMap = std::map<uint64_t, Vma>;
+
+  VmaMap::iterator find(uint64_t address);  // the mapping that holds `address`, or end
+  void carve(uint64_t start, uint64_t end);     // removes [start, end) from the map, splitting
+  void split_at(uint64_t address);
+  void merge_around(uint64_t start, uint64_t end);
+  uint64_t search(uint64_t bytes, uint64_t alignment, uint64_t low, uint64_t high);
+  bool is_free(uint64_t start, uint64_t bytes);
+  bool add_extent(uint64_t start, uint64_t end);
+  bool sync_pools();
+  int64_t check_limits(Thread& t, uint64_t bytes, uint32_t prot, uint32_t flags, uint64_t replaced);
+  int64_t unmap_locked(uint64_t start, uint64_t bytes);
+  int64_t map_locked(Thread& t, MapRequest request);
+  void fill(uint64_t start, uint64_t end, uint32_t prot);
+  uint64_t data_bytes();
+
+  VmaMap vmas_;
+  std::map<uint64_t, Extent> extents_;
+  PageTables tables_;
+  uint32_t pool_slots_ = 0;
+  GuestPhys next_physical_{0};
+  uint64_t mapped_bytes_ = 0;
+  uint64_t extent_bytes_ = 0;
+  bool suspicious_ = false;
+};
+
+// Host protection for a guest mapping: never executable; write implies read as on x86.
+constexpr int host_prot(uint32_t prot) {
+  if (!(prot & (PROT_READ | PROT_WRITE | PROT_EXEC))) return PROT_NONE;
+  return PROT_READ | (prot & PROT_WRITE ? PROT_WRITE : 0);
+}
+
+}  // namespace tine

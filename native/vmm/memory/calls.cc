@@ -1,0 +1,120 @@
+// The memory system calls: arguments in, AddressSpace asked, result out.
+#include <linux/mempolicy.h>
+
+#include <cerrno>
+
+#include "memory/address_space.h"
+#include "memory/guest_copy.h"
+#include "process/thread.h"
+#include "syscall/call.h"
+#include "syscall/handlers.h"
+
+namespace tine {
+namespace {
+AddressSpace& space(Call& c) { return *c.thread.process->space; }
+constexpr uint64_t kKnownProt = PROT_READ | PROT_WRITE | PROT_EXEC;
+constexpr uint64_t kProtSem = 8, kProtGrowsDown = 0x01000000, kProtGrowsUp = 0x02000000;
+}  // namespace
+
+int64_t sys_mmap(Call& c) {
+  if (c.a[5] & (kPage - 1)) return -EINVAL;
+  MapRequest q;
+  q.address = c.a[0];
+  q.bytes = c.a[1];
+  q.prot = static_cast<uint32_t>(c.a[2] & kKnownProt);
+  q.flags = static_cast<int>(c.a[3]);
+  q.fd = q.flags & MAP_ANONYMOUS ? -1 : c.fd(4);
+  q.offset = q.flags & MAP_ANONYMOUS ? 0 : c.a[5];
+  if (!(q.flags & MAP_ANONYMOUS) && c.thread.process->own.owns(q.fd)) return -EBADF;
+  // READ_IMPLIES_EXEC, as the kernel applies it.
+  if ((c.thread.process->personality & 0x0400000) && (q.prot & PROT_READ)) q.prot |= PROT_EXEC;
+  return space(c).map(c.thread, q);
+}
+
+int64_t sys_munmap(Call& c) { return space(c).unmap(c.a[0], c.a[1]); }
+
+int64_t sys_mprotect(Call& c) {
+  uint64_t prot = c.a[2];
+  if (prot & ~(kKnownProt | kProtSem | kProtGrowsDown | kProtGrowsUp)) return -EINVAL;
+  if ((prot & kProtGrowsDown) && (prot & kProtGrowsUp)) return -EINVAL;
+  return space(c).protect(c.a[0], c.a[1], static_cast<uint32_t>(prot & kKnownProt), prot & kProtGrowsDown, prot & kProtGrowsUp);
+}
+
+int64_t sys_pkey_mprotect(Call& c) {
+  // Without protection keys only key -1 exists.
+  if (static_cast<int>(c.a[3]) != -1) return -EINVAL;
+  return sys_mprotect(c);
+}
+
+int64_t sys_mremap(Call& c) { return space(c).remap(c.thread, c.a[0], c.a[1], c.a[2], static_cast<int>(c.a[3]), c.a[4]); }
+int64_t sys_brk(Call& c) { return space(c).set_break(c.thread, c.a[0]); }
+int64_t sys_madvise(Call& c) { return space(c).advise(c.a[0], c.a[1], static_cast<int>(c.a[2])); }
+
+// Ranges the host answers for by itself: mapped or ENOMEM, with the mirrored mapping as truth.
+static int64_t pass_range(Call& c, long number, uint64_t third) {
+  if (c.a[0] && !guest_range_ok(c.a[0], 0)) return -ENOMEM;
+  if (c.a[1] && !guest_range_ok(c.a[0], c.a[1])) return -ENOMEM;
+  return host_call(c.thread, number, hp(c.ptr(0)), c.a[1], third);
+}
+
+int64_t sys_mlock(Call& c) { return pass_range(c, SYS_mlock, 0); }
+int64_t sys_mlock2(Call& c) { return pass_range(c, SYS_mlock2, c.a[2]); }
+int64_t sys_munlock(Call& c) { return pass_range(c, SYS_munlock, 0); }
+int64_t sys_mincore(Call& c) {
+  if (c.a[0] & (kPage - 1)) return -EINVAL;
+  return pass_range(c, SYS_mincore, hp(c.ptr(2)));
+}
+int64_t sys_msync(Call& c) { return pass_range(c, SYS_msync, c.a[2]); }
+
+int64_t sys_mlockall(Call& c) {
+  constexpr uint64_t kCurrent = 1, kFuture = 2, kOnFault = 4;
+  uint64_t flags = c.a[0];
+  if (!flags || (flags & ~(kCurrent | kFuture | kOnFault)) || flags == kOnFault) return -EINVAL;
+  // Locking "all" on the host would lock the monitor too: the guest's mappings are locked one by one. Whether it
+  // may is asked of the kernel first, on nothing.
+  rlimit64 limit{};
+  raw(SYS_prlimit64, 0, RLIMIT_MEMLOCK, 0, arg(&limit));
+  AddressSpace& s = space(c);
+  if (limit.rlim_cur != RLIM64_INFINITY && s.mapped_bytes() > limit.rlim_cur && (flags & kCurrent)) {
+    int64_t allowed = raw(SYS_mlockall, kFuture | kOnFault);
+    raw(SYS_munlockall);
+    if (is_error(allowed)) return allowed;
+  }
+  int64_t result = 0;
+  if (flags & kCurrent)
+    s.for_each([&](Vma& vma) {
+      if (vma.flags & (kVmaVdso | kVmaVvar) || !vma.prot) return;
+      if (!is_error(raw(SYS_mlock2, to_host({vma.start}).v, vma.bytes(), flags & kOnFault ? 1 : 0))) vma.flags |= kVmaLocked;
+      else if (limit.rlim_cur == 0) result = -EPERM;
+    });
+  s.lock_future = flags & kFuture;
+  return result;
+}
+
+int64_t sys_munlockall(Call& c) {
+  AddressSpace& s = space(c);
+  s.lock_future = false;
+  s.for_each([](Vma& vma) {
+    if (!(vma.flags & kVmaLocked)) return;
+    raw(SYS_munlock, to_host({vma.start}).v, vma.bytes());
+    vma.flags &= ~kVmaLocked;
+  });
+  return 0;
+}
+
+int64_t sys_remap_file_pages(Call&) { return -EINVAL; }
+
+int64_t sys_mbind(Call& c) {
+  if (c.a[1] && !guest_range_ok(c.a[0], c.a[1])) return -EFAULT;
+  return host_call(c.thread, SYS_mbind, hp(c.ptr(0)), c.a[1], c.a[2], hp(c.ptr(3)), c.a[4], c.a[5]);
+}
+
+int64_t sys_process_madvise(Call&) {
+  // Acts on another monitor, whose tables this one does not hold.
+  return -EPERM;
+}
+
+int64_t sys_shmat(Call& c) { return space(c).attach_sysv(c.thread, c.fd(0), c.a[1], static_cast<int>(c.a[2])); }
+int64_t sys_shmdt(Call& c) { return space(c).detach_sysv(c.a[0]); }
+
+}  // namespace tine

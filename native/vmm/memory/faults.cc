@@ -1,0 +1,164 @@
+// Guest page faults that reach the monitor, and the filling of page tables and extents.
+//
+// Tables are filled when a mapping is made, so a fault comes from a large mapping touched for the first time,
+// from the stack growing, or from a program's own mistake.
+#include <algorithm>
+#include <cerrno>
+
+#include "arch/arch.h"
+#include "host/raw.h"
+#include "memory/address_space.h"
+#include "memory/guest_copy.h"
+#include "process/thread.h"
+
+namespace tine {
+namespace {
+
+constexpr uint64_t kExtentUnit = 32ull << 20;
+constexpr uint64_t kLargestExtent = 4ull << 30;
+constexpr uint64_t kFaultChunk = 64ull << 20;  // tables filled around a fault in a large mapping
+constexpr uint64_t kStackGap = 256 * kPage;    // stack_guard_gap
+constexpr uint64_t kStackStep = 128 << 10;
+
+}  // namespace
+
+// Gives [start, end) guest-physical addresses and memory slots. Extents grow with what there already is, since a
+// slot costs time at fork and large ones cost memory.
+bool AddressSpace::add_extent(uint64_t start, uint64_t end) {
+  uint64_t at = start;
+  while (at < end) {
+    auto above = extents_.upper_bound(at);
+    if (above != extents_.begin()) {
+      const Extent& below = std::prev(above)->second;
+      if (at < below.end) {
+        at = below.end;
+        continue;
+      }
+    }
+    uint64_t low = at & ~(kExtentUnit - 1);
+    uint64_t wanted = std::clamp(extent_bytes_ / 2, kExtentUnit, kLargestExtent) & ~(kExtentUnit - 1);
+    uint64_t high = std::max((std::min(end, low + wanted) + kExtentUnit - 1) & ~(kExtentUnit - 1), low + kExtentUnit);
+    if (above != extents_.end()) high = std::min(high, above->second.start);
+    if (low < kRefusedStart) high = std::min(high, kRefusedStart);
+    GuestPhys physical = next_physical_;
+    if (vm.fd >= 0 && vm.add_slot(physical, window_start(low), high - low)) return false;
+    next_physical_ = physical + (high - low);
+    extents_.emplace(low, Extent{low, high, physical});
+    extent_bytes_ += high - low;
+    at = high;
+  }
+  return true;
+}
+
+bool AddressSpace::sync_pools() {
+  if (vm.fd < 0) return true;
+  const auto& pools = tables_.pools();
+  for (; pool_slots_ < pools.size(); pool_slots_++) {
+    const Pool& pool = pools[pool_slots_];
+    if (vm.add_slot(pool.at, {arg(pool.host)}, pool.bytes)) return false;
+  }
+  return true;
+}
+
+void AddressSpace::fill(uint64_t start, uint64_t end, uint32_t prot) {
+  if (!(prot & (PROT_READ | PROT_WRITE | PROT_EXEC))) return;
+  if (!add_extent(start, end)) return;
+  auto it = std::prev(extents_.upper_bound(start));
+  for (; it != extents_.end() && it->second.start < end; ++it) {
+    uint64_t from = std::max(start, it->second.start), to = std::min(end, it->second.end);
+    tables_.map(from, to - from, it->second.at + (from - it->second.start), prot);
+  }
+  sync_pools();
+}
+
+void AddressSpace::replace(const Vma& vma) {
+  Guard guard(lock);
+  tables_.unmap(vma.start, vma.bytes());
+  insert(vma);
+  fill(vma.start, vma.end, vma.prot);
+}
+
+void AddressSpace::populate_tables(uint64_t start, uint64_t end) {
+  for (auto it = vmas_.lower_bound(start); it != vmas_.end() && it->first < end; ++it)
+    fill(it->second.start, it->second.end, it->second.prot);
+}
+
+AddressSpace::Fault AddressSpace::fault(Thread& t, GuestAddr address, uint32_t access) {
+  Guard guard(lock);
+  uint64_t page = address.v & ~(kPage - 1);
+  if (!guest_range_ok(page, kPage)) return Fault::kNoMapping;
+  auto it = find(page);
+  if (it == vmas_.end()) {
+    // A mapping that grows downwards reaches for the page below it.
+    it = vmas_.lower_bound(page);
+    if (it == vmas_.end() || !(it->second.flags & (kVmaGrowsDown | kVmaStack))) return Fault::kNoMapping;
+    Vma& stack = it->second;
+    uint64_t limit = t.process->stack_limit.rlim_cur;
+    if (limit != RLIM64_INFINITY && stack.end - page > limit) return Fault::kNoMapping;
+    uint64_t floor = 65536;
+    if (it != vmas_.begin()) floor = std::prev(it)->second.end + kStackGap;
+    if (page < floor || !guest_range_ok(page, stack.start - page)) return Fault::kNoMapping;
+    uint64_t low = std::max({floor, (page - (kStackStep - kPage)) & ~(kPage - 1),
+                             limit == RLIM64_INFINITY || limit > stack.end ? 0 : stack.end - limit});
+    if (stack.flags & kVmaStack && page >= stack_floor) {
+      low = std::max(low, stack_floor);
+    } else {
+      if (!(stack.flags & kVmaStack)) low = page;
+      int64_t mapped = raw(SYS_mmap, to_host({low}).v, stack.start - low, static_cast<uint64_t>(host_prot(stack.prot)),
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, ~0ull, 0);
+      if (is_error(mapped)) return Fault::kNoMapping;
+    }
+    Vma grown = stack;
+    uint64_t old_start = stack.start;
+    grown.start = low;
+    mapped_bytes_ += old_start - low;
+    vmas_.erase(it);
+    it = vmas_.emplace(low, grown).first;
+  }
+  Vma& vma = it->second;
+  uint32_t needed = access == PROT_READ ? PROT_READ | PROT_WRITE | PROT_EXEC : access;
+  if (!(vma.prot & needed)) return Fault::kNoAccess;
+  if (suspicious_) {
+    uint8_t byte;
+    if (!copy_checked(&byte, to_host({page}).ptr(), 1)) return Fault::kBus;
+    fill(page, page + kPage, vma.prot);
+    return Fault::kServed;
+  }
+  uint64_t start = vma.start, end = vma.end;
+  if (end - start > kFaultChunk) {
+    start = std::max(start, page & ~(kFaultChunk - 1));
+    end = std::min(end, (page & ~(kFaultChunk - 1)) + kFaultChunk);
+  }
+  fill(start, end, vma.prot);
+  return Fault::kServed;
+}
+
+void AddressSpace::suspect_everything() {
+  Guard guard(lock);
+  suspicious_ = true;
+  for (auto& [start, vma] : vmas_) tables_.unmap(start, vma.bytes());
+}
+
+int64_t AddressSpace::create_machine(Process& process) {
+  int64_t result = vm.create(process);
+  if (result) return result;
+  vm.root = tables_.root();
+  vm.kernel_area = tables_.pools()[0].host;
+  pool_slots_ = 0;
+  if (!sync_pools()) return -ENOMEM;
+  for (auto& [start, extent] : extents_) {
+    result = vm.add_slot(extent.at, window_start(start), extent.end - extent.start);
+    if (result) return result;
+  }
+  return 0;
+}
+
+void AddressSpace::prepare_kernel_half() {
+  uint8_t* area = tables_.pools()[0].host;
+  arch_prepare_shared(area);
+  uint64_t pages = kSharedCpuPages + kMaxVcpus * kVcpuPages;
+  for (uint64_t page = 0; page < pages; page++)
+    tables_.map_kernel(kKernelVirtual + page * kPage, {page * kPage}, arch_shared_page_is_user(page), arch_shared_page_is_code(page));
+}
+
+}  // namespace tine

@@ -1,0 +1,270 @@
+// mmap, munmap, mprotect, mremap, brk over the mirrored mappings.
+//
+// The order of the two sides matters. Tightening: guest tables first, then the host mapping, whose MMU notifier
+// makes the machine forget. Loosening: the host first, then the tables.
+#include <sys/statfs.h>
+
+#include <cerrno>
+
+#include "host/raw.h"
+#include "memory/address_space.h"
+#include "process/thread.h"
+
+namespace tine {
+namespace {
+
+constexpr uint64_t page_up(uint64_t n) { return (n + kPage - 1) & ~(kPage - 1); }
+constexpr uint64_t kEagerBytes = 64ull << 20;  // larger mappings get their tables when touched
+constexpr uint64_t kMinimumAddress = 65536;    // vm.mmap_min_addr
+constexpr int kMountNoExec = 8;                // ST_NOEXEC
+constexpr int kMapTypeMask = 0xf;
+constexpr int kMap32Bit = 0x40;
+
+bool mount_forbids_exec(int fd) {
+  struct statfs info;
+  return raw(SYS_fstatfs, static_cast<uint64_t>(fd), arg(&info)) == 0 && (info.f_flags & kMountNoExec);
+}
+
+}  // namespace
+
+int64_t AddressSpace::map(Thread& t, const MapRequest& request) {
+  Guard guard(lock);
+  return map_locked(t, request);
+}
+
+int64_t AddressSpace::map_locked(Thread& t, MapRequest q) {
+  bool anonymous = q.flags & MAP_ANONYMOUS;
+  bool shared = (q.flags & kMapTypeMask) != MAP_PRIVATE;
+  uint64_t unit = q.flags & MAP_HUGETLB ? kHugePage : kPage;
+  if (!q.bytes) return -EINVAL;
+  q.bytes = (q.bytes + unit - 1) & ~(unit - 1);
+  if (!q.bytes || q.bytes > kGuestEnd) return -ENOMEM;
+  uint32_t vma_flags = q.vma_flags | (shared ? kVmaShared : 0) | (anonymous ? 0 : kVmaFile) |
+                       (q.flags & MAP_GROWSDOWN ? kVmaGrowsDown : 0) | (q.flags & MAP_NORESERVE ? kVmaNoReserve : 0) |
+                       ((q.flags & MAP_LOCKED) || lock_future ? kVmaLocked : 0);
+  if (q.flags & MAP_HUGETLB) vma_flags |= kVmaNoHuge | kVmaFile;
+
+  uint64_t at;
+  uint64_t replaced = 0;
+  if (q.flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
+    at = q.address;
+    if (at & (unit - 1)) return -EINVAL;
+    if (!guest_range_ok(at, q.bytes)) return -ENOMEM;
+    if (at < kMinimumAddress) return -EPERM;
+    if (!is_free(at, q.bytes)) {
+      if (q.flags & MAP_FIXED_NOREPLACE) return -EEXIST;
+      for (auto it = vmas_.lower_bound(at); it != vmas_.end() && it->first < at + q.bytes; ++it) replaced += it->second.bytes();
+    }
+  } else {
+    uint64_t low = kMinimumAddress;
+    uint64_t high = mmap_top;
+    if (q.flags & kMap32Bit) {
+      low = 1ull << 30;
+      high = 1ull << 31;
+    }
+    bool large = anonymous && q.bytes >= kHugePage && !(q.flags & MAP_STACK);
+    uint64_t hint = page_up(q.address);
+    if (hint && hint >= kMinimumAddress && guest_range_ok(hint, q.bytes) && is_free(hint, q.bytes) && !(hint & (unit - 1)))
+      at = hint;
+    else if (!(at = search(q.bytes, large ? kHugePage : unit, low, high)) && !(at = search(q.bytes, unit, low, high)) &&
+             !(at = search(q.bytes, unit, kMinimumAddress, kGuestEnd)))
+      return -ENOMEM;
+  }
+  if (int64_t result = check_limits(t, q.bytes, q.prot, vma_flags, replaced)) return result;
+  if (!anonymous && (q.prot & PROT_EXEC) && mount_forbids_exec(q.fd)) return -EPERM;
+
+  if (replaced || !is_free(at, q.bytes)) tables_.unmap(at, q.bytes);
+  int host_flags = (q.flags & ~(kMap32Bit | MAP_GROWSDOWN | MAP_FIXED_NOREPLACE)) | MAP_FIXED;
+  int64_t result = raw(SYS_mmap, to_host({at}).v, q.bytes, static_cast<uint64_t>(host_prot(q.prot)),
+                       static_cast<uint64_t>(host_flags), static_cast<uint64_t>(q.fd), q.offset);
+  if (is_error(result)) return result;
+  insert({at, at + q.bytes, q.prot, vma_flags});
+  if (anonymous && !shared && q.bytes >= kHugePage && !(q.flags & (MAP_STACK | MAP_GROWSDOWN)) && !(vma_flags & kVmaNoHuge))
+    raw(SYS_madvise, to_host({at}).v, q.bytes, MADV_HUGEPAGE);
+  if (q.bytes <= kEagerBytes) fill(at, at + q.bytes, q.prot);
+  return static_cast<int64_t>(at);
+}
+
+int64_t AddressSpace::unmap(uint64_t address, uint64_t bytes) {
+  if ((address & (kPage - 1)) || !bytes) return -EINVAL;
+  bytes = page_up(bytes);
+  if (!bytes || address >= kGuestEnd || bytes > kGuestEnd - address) return -EINVAL;
+  Guard guard(lock);
+  return unmap_locked(address, bytes);
+}
+
+int64_t AddressSpace::unmap_locked(uint64_t start, uint64_t bytes) {
+  uint64_t end = start + bytes;
+  split_at(start);
+  split_at(end);
+  // Only what is mapped is touched: the range may run through the refused zone.
+  auto it = vmas_.lower_bound(start);
+  while (it != vmas_.end() && it->first < end) {
+    uint64_t from = it->second.start, to = it->second.end;
+    for (auto next = std::next(it); next != vmas_.end() && next->first == to && next->first < end; ++next) to = next->second.end;
+    tables_.unmap(from, to - from);
+    int64_t result = raw(SYS_munmap, to_host({from}).v, to - from);
+    if (is_error(result)) return result;
+    carve(from, to);
+    it = vmas_.lower_bound(to);
+  }
+  return 0;
+}
+
+int64_t AddressSpace::protect(uint64_t address, uint64_t bytes, uint32_t prot, bool grows_down, bool grows_up) {
+  if (address & (kPage - 1)) return -EINVAL;
+  bytes = page_up(bytes);
+  if (!bytes) return 0;
+  if (address >= kGuestEnd || bytes > kGuestEnd - address) return -ENOMEM;
+  if (grows_up) return -EINVAL;
+  Guard guard(lock);
+  uint64_t end = address + bytes;
+  if (grows_down) {
+    auto it = find(address);
+    if (it == vmas_.end()) return -ENOMEM;
+    if (!(it->second.flags & (kVmaGrowsDown | kVmaStack))) return -EINVAL;
+    address = it->second.start;
+  }
+  int64_t result = 0;
+  uint64_t at = address;
+  while (at < end && !result) {
+    split_at(at);
+    auto it = vmas_.find(at);
+    if (it == vmas_.end()) {
+      result = -ENOMEM;
+      break;
+    }
+    if (it->second.end > end) split_at(end);
+    Vma& vma = it->second;
+    uint32_t old = vma.prot;
+    uint64_t next = vma.end;
+    if (old != prot) {
+      HostAddr host = to_host({vma.start});
+      if (old & ~prot) tables_.unmap(vma.start, vma.bytes());
+      if (host_prot(old) != host_prot(prot)) {
+        result = raw(SYS_mprotect, host.v, vma.bytes(), static_cast<uint64_t>(host_prot(prot)));
+      } else if ((old & PROT_EXEC) && !(prot & PROT_EXEC)) {
+        // The host's protection does not change, so nothing would tell the machine: change it and back. Adding
+        // execute rather than taking access away keeps other threads' calls on this memory working.
+        int64_t toggled = raw(SYS_mprotect, host.v, vma.bytes(), static_cast<uint64_t>(host_prot(prot) | PROT_EXEC));
+        if (!is_error(toggled)) raw(SYS_mprotect, host.v, vma.bytes(), static_cast<uint64_t>(host_prot(prot)));
+      }
+      if (!is_error(result)) {
+        result = 0;
+        vma.prot = prot;
+      }
+      if (next - at <= kEagerBytes) fill(at, next, vma.prot);
+    }
+    at = next;
+  }
+  merge_around(address, end);
+  return result;
+}
+
+int64_t AddressSpace::remap(Thread& t, uint64_t old_address, uint64_t old_bytes, uint64_t new_bytes, int flags, uint64_t new_address) {
+  if (flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP)) return -EINVAL;
+  if ((flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) && !(flags & MREMAP_MAYMOVE)) return -EINVAL;
+  if (old_address & (kPage - 1)) return -EINVAL;
+  old_bytes = page_up(old_bytes);
+  new_bytes = page_up(new_bytes);
+  if (!new_bytes) return -EINVAL;
+  if ((flags & MREMAP_DONTUNMAP) && old_bytes != new_bytes) return -EINVAL;
+  Guard guard(lock);
+  if (flags & MREMAP_FIXED) {
+    if (new_address & (kPage - 1)) return -EINVAL;
+    if (!guest_range_ok(new_address, new_bytes)) return -EINVAL;
+    if (old_address < new_address + new_bytes && new_address < old_address + old_bytes) return -EINVAL;
+    if (new_address < kMinimumAddress) return -EPERM;
+  }
+  auto it = find(old_address);
+  if (it == vmas_.end()) return -EFAULT;
+  if (old_bytes > it->second.end - old_address) return -EFAULT;
+  if (!old_bytes && !(it->second.flags & kVmaShared)) return -EINVAL;
+  Vma source = it->second;
+  bool move = flags & (MREMAP_FIXED | MREMAP_DONTUNMAP);
+  if (!move && old_bytes && new_bytes <= old_bytes) {
+    if (new_bytes < old_bytes) {
+      int64_t result = unmap_locked(old_address + new_bytes, old_bytes - new_bytes);
+      if (result) return result;
+    }
+    return static_cast<int64_t>(old_address);
+  }
+  if (new_bytes > old_bytes)
+    if (int64_t result = check_limits(t, new_bytes - old_bytes, source.prot, source.flags, 0)) return result;
+  if (!move && old_bytes && old_address + old_bytes == source.end && is_free(source.end, new_bytes - old_bytes) &&
+      guest_range_ok(old_address, new_bytes) && source.end != stack_floor) {
+    int64_t result = raw(SYS_mremap, to_host({old_address}).v, old_bytes, new_bytes, 0, 0);
+    if (!is_error(result)) {
+      Vma grown = source;
+      grown.start = source.end;
+      grown.end = old_address + new_bytes;
+      it->second.end = grown.end;
+      mapped_bytes_ += grown.bytes();
+      merge_around(it->first, grown.end);
+      if (grown.bytes() <= kEagerBytes) fill(grown.start, grown.end, source.prot);
+      return static_cast<int64_t>(old_address);
+    }
+  }
+  if (!(flags & MREMAP_MAYMOVE)) return -ENOMEM;
+  uint64_t target = new_address;
+  if (!(flags & MREMAP_FIXED)) {
+    uint64_t hint = (flags & MREMAP_DONTUNMAP) ? page_up(new_address) : 0;
+    if (hint && guest_range_ok(hint, new_bytes) && is_free(hint, new_bytes))
+      target = hint;
+    else
+      target = search(new_bytes, new_bytes >= kHugePage ? kHugePage : kPage, kMinimumAddress, mmap_top);
+    if (!target) return -ENOMEM;
+  } else if (!is_free(target, new_bytes)) {
+    if (int64_t result = unmap_locked(target, new_bytes)) return result;
+  }
+  tables_.unmap(old_address, old_bytes);
+  int64_t result = raw(SYS_mremap, to_host({old_address}).v, old_bytes, new_bytes,
+                       static_cast<uint64_t>(flags | MREMAP_MAYMOVE | MREMAP_FIXED), to_host({target}).v);
+  if (is_error(result)) {
+    fill(old_address, old_address + old_bytes, source.prot);
+    return result;
+  }
+  if (!(flags & MREMAP_DONTUNMAP) && old_bytes) carve(old_address, old_address + old_bytes);
+  insert({target, target + new_bytes, source.prot, source.flags & ~(kVmaHeap | kVmaStack)});
+  if (new_bytes <= kEagerBytes) fill(target, target + new_bytes, source.prot);
+  return static_cast<int64_t>(target);
+}
+
+int64_t AddressSpace::set_break(Thread& t, uint64_t address) {
+  Guard guard(lock);
+  if (address < brk_start || address >= kGuestEnd) return static_cast<int64_t>(brk_now);
+  uint64_t old_end = page_up(brk_now), new_end = page_up(address);
+  if (t.process->data_limit.rlim_cur != RLIM64_INFINITY && address - brk_start + (data_end - data_start) > t.process->data_limit.rlim_cur)
+    return static_cast<int64_t>(brk_now);
+  if (new_end < old_end) {
+    if (unmap_locked(new_end, old_end - new_end)) return static_cast<int64_t>(brk_now);
+  } else if (new_end > old_end) {
+    MapRequest q;
+    q.address = old_end;
+    q.bytes = new_end - old_end;
+    q.prot = PROT_READ | PROT_WRITE;
+    q.flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+    q.vma_flags = kVmaHeap;
+    if (map_locked(t, q) < 0) return static_cast<int64_t>(brk_now);
+    // Small steps do not qualify one by one; the heap as a whole does.
+    if (new_end - brk_start >= 2 * kHugePage && (new_end ^ old_end) >> 21)
+      raw(SYS_madvise, to_host({page_up(brk_start)}).v, new_end - page_up(brk_start), MADV_HUGEPAGE);
+  }
+  brk_now = address;
+  return static_cast<int64_t>(address);
+}
+
+int64_t AddressSpace::adopt(Thread& t, HostAddr memory, uint64_t bytes, uint32_t prot) {
+  (void)t;
+  Guard guard(lock);
+  bytes = page_up(bytes);
+  uint64_t target = search(bytes, kPage, kMinimumAddress, mmap_top);
+  if (!target) return -ENOMEM;
+  int64_t result = raw(SYS_mremap, memory.v, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, to_host({target}).v);
+  if (is_error(result)) return result;
+  insert({target, target + bytes, prot, kVmaShared | kVmaFile});
+  fill(target, target + bytes, prot);
+  return static_cast<int64_t>(target);
+}
+
+}  // namespace tine

@@ -1,0 +1,146 @@
+#include "memory/page_tables.h"
+
+#include <sys/mman.h>
+
+#include "arch/arch.h"
+#include "host/raw.h"
+
+namespace tine {
+namespace {
+
+constexpr uint64_t kPoolBytes = 16ull << 20;
+// Pools stand at the bottom of guest-physical memory, extents of user memory above kUserPhysical.
+constexpr int kTopLevel = 4;
+constexpr int shift_of(int level) { return 12 + 9 * (level - 1); }
+constexpr uint64_t index_at(uint64_t address, int level) { return (address >> shift_of(level)) & 511; }
+
+}  // namespace
+
+bool PageTables::add_pool(uint64_t bytes) {
+  int64_t memory = raw(SYS_mmap, 0, bytes + kHugePage, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, ~0ull, 0);
+  if (is_error(memory)) return false;
+  uint64_t aligned = (memory + kHugePage - 1) & ~(kHugePage - 1);
+  GuestPhys at{pools_.empty() ? 0 : pools_.back().at.v + pools_.back().bytes};
+  pools_.push_back({reinterpret_cast<uint8_t*>(aligned), at, bytes, 0});
+  return true;
+}
+
+bool PageTables::create(uint64_t reserved) {
+  if (!add_pool(kPoolBytes)) return false;
+  pools_[0].used = reserved;
+  root_ = new_table();
+  return true;
+}
+
+uint64_t* PageTables::table(GuestPhys at) const {
+  for (const Pool& pool : pools_)
+    if (at.v - pool.at.v < pool.bytes) return reinterpret_cast<uint64_t*>(pool.host + (at.v - pool.at.v));
+  return nullptr;
+}
+
+GuestPhys PageTables::new_table() {
+  if (pools_.back().used == pools_.back().bytes && !add_pool(kPoolBytes * 2)) return {0};
+  Pool& pool = pools_.back();
+  GuestPhys at = pool.at + pool.used;
+  pool.used += kPage;
+  return at;  // fresh anonymous memory is zero
+}
+
+// The entry for `at` at `level` (1 = 4 KiB leaves), making the tables above it when asked. A 2 MiB leaf on
+// the way down is split.
+uint64_t* PageTables::walk(uint64_t at, int level, bool make) {
+  uint64_t* entries = table(root_);
+  for (int l = kTopLevel; l > level; l--) {
+    uint64_t* entry = &entries[index_at(at, l)];
+    if (!entry_present(*entry)) {
+      if (!make) return nullptr;
+      GuestPhys next = new_table();
+      if (!next.v) return nullptr;
+      __atomic_store_n(entry, table_entry(next), __ATOMIC_RELEASE);
+    } else if (l == 2 && entry_is_huge(*entry)) {
+      GuestPhys next = new_table();
+      if (!next.v) return nullptr;
+      uint64_t* small = table(next);
+      uint64_t huge = *entry;
+      for (uint64_t i = 0; i < 512; i++) small[i] = split_entry(huge, i);
+      __atomic_store_n(entry, table_entry(next), __ATOMIC_RELEASE);
+    }
+    entries = table(entry_target(*entry));
+  }
+  return &entries[index_at(at, level)];
+}
+
+void PageTables::map(uint64_t start, uint64_t bytes, GuestPhys to, uint32_t prot) {
+  uint64_t end = start + bytes;
+  while (start < end) {
+    if (!(start & (kHugePage - 1)) && !(to.v & (kHugePage - 1)) && end - start >= kHugePage) {
+      uint64_t* entry = walk(start, 2, true);
+      if (!entry) return;
+      // A table that exists stays: see the note on permanence in the header.
+      if (!entry_present(*entry) || entry_is_huge(*entry)) {
+        __atomic_store_n(entry, page_entry(to, prot, true), __ATOMIC_RELEASE);
+        start += kHugePage;
+        to = to + kHugePage;
+        continue;
+      }
+    }
+    uint64_t* entry = walk(start, 1, true);
+    if (!entry) return;
+    uint64_t run = 512 - index_at(start, 1);
+    for (uint64_t i = 0; i < run && start < end; i++, start += kPage, to = to + kPage)
+      __atomic_store_n(entry + i, page_entry(to, prot, false), __ATOMIC_RELEASE);
+  }
+}
+
+void PageTables::unmap(uint64_t start, uint64_t bytes) {
+  uint64_t end = start + bytes;
+  uint64_t* top = table(root_);
+  while (start < end) {
+    // Skip what has no tables, level by level.
+    uint64_t* entries = top;
+    int level = kTopLevel;
+    bool absent = false;
+    for (; level > 1; level--) {
+      uint64_t* entry = &entries[index_at(start, level)];
+      if (!entry_present(*entry)) {
+        absent = true;
+        break;
+      }
+      if (level == 2 && entry_is_huge(*entry)) break;
+      entries = table(entry_target(*entry));
+    }
+    uint64_t span = 1ull << shift_of(level);
+    if (absent) {
+      start = (start & ~(span - 1)) + span;
+      continue;
+    }
+    if (level == 2) {
+      uint64_t* entry = &entries[index_at(start, 2)];
+      if (!(start & (kHugePage - 1)) && end - start >= kHugePage) {
+        __atomic_store_n(entry, 0, __ATOMIC_RELEASE);
+        start += kHugePage;
+        continue;
+      }
+      entries = walk(start, 1, true) - index_at(start, 1);
+    }
+    for (uint64_t i = index_at(start, 1); i < 512 && start < end; i++, start += kPage)
+      __atomic_store_n(&entries[i], 0, __ATOMIC_RELEASE);
+  }
+}
+
+void PageTables::map_kernel(uint64_t at, GuestPhys to, bool user, bool code) {
+  if (uint64_t* entry = walk(at, 1, true)) *entry = kernel_entry(to, user, code);
+}
+
+uint64_t PageTables::leaf(uint64_t at) const {
+  uint64_t* entries = table(root_);
+  for (int l = kTopLevel; l >= 1; l--) {
+    uint64_t entry = entries[index_at(at, l)];
+    if (!entry_present(entry) || l == 1 || (l == 2 && entry_is_huge(entry))) return entry;
+    entries = table(entry_target(entry));
+  }
+  return 0;
+}
+
+}  // namespace tine

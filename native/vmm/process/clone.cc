@@ -1,0 +1,312 @@
+// clone in its three forms: a thread, a child that shares memory (vfork), and a fork.
+#include <linux/sched.h>
+#include <signal.h>
+
+#include <cerrno>
+#include <cstring>
+#include <new>
+
+#include "arch/arch.h"
+#include "fork/fork.h"
+#include "host/raw.h"
+#include "host/report.h"
+#include "kvm/vcpu.h"
+#include "memory/address_space.h"
+#include "memory/guest_copy.h"
+#include "process/threads.h"
+#include "seccomp/chain.h"
+#include "signal/signal.h"
+#include "syscall/handlers.h"
+
+extern "C" int64_t tine_clone3(clone_args* args, size_t size, void (*run)(void*), void* argument);
+
+namespace tine {
+namespace {
+
+// What the guest asked for, in clone3's terms with guest pointers.
+struct Request {
+  uint64_t flags = 0;
+  uint64_t exit_signal = 0;
+  GuestAddr pidfd{0}, child_tid{0}, parent_tid{0}, stack{0};
+  uint64_t tls = 0;
+  GuestAddr set_tid{0};
+  uint64_t set_tid_size = 0;
+  uint64_t cgroup = 0;
+};
+
+// Served by the monitor itself, not by the kernel: the host's thread pointer is the monitor's, the word that the
+// kernel clears marks the monitor's stack as free, and the monitor's own handlers stay.
+constexpr uint64_t kOwnFlags = CLONE_SETTLS | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | CLONE_CLEAR_SIGHAND;
+
+struct HostArguments {
+  clone_args args{};
+  pid_t set_tid[32];
+};
+
+int64_t host_arguments(const Request& q, HostArguments& host) {
+  host.args.flags = q.flags & ~kOwnFlags;
+  host.args.exit_signal = q.exit_signal;
+  host.args.pidfd = hp(q.pidfd);
+  host.args.parent_tid = hp(q.parent_tid);
+  host.args.cgroup = q.cgroup;
+  if (q.set_tid_size > 32) return -EINVAL;
+  if (q.set_tid_size) {
+    if (!copy_in(host.set_tid, q.set_tid, q.set_tid_size * sizeof(pid_t))) return -EFAULT;
+    host.args.set_tid = arg(host.set_tid);
+    host.args.set_tid_size = q.set_tid_size;
+  }
+  return 0;
+}
+
+void inherit(Thread& child, const Thread& parent) {
+  child.mask = parent.mask;
+  child.seccomp = seccomp_retain(parent.seccomp);
+  child.seccomp_mode = parent.seccomp_mode;
+  child.no_new_privs = parent.no_new_privs;
+}
+
+// First steps of a child that shares the parent's memory, on its own host thread.
+struct Start {
+  Thread* thread;
+  uint64_t flags;
+  GuestAddr child_tid;
+};
+
+void reset_caught_signals(SignalHandlers& handlers) {
+  for (int number = 1; number <= kSignals; number++) {
+    GuestAction& action = handlers.action[number - 1];
+    if (action.handler == 1) continue;
+    if (action.handler > 1) {
+      action = GuestAction{};
+      set_host_action(number, action);
+    }
+  }
+}
+
+void child_main(void* raw_start) {
+  Start start = *static_cast<Start*>(raw_start);
+  Thread& t = *start.thread;
+  t.tid = static_cast<int>(raw(SYS_gettid));
+  if (!(start.flags & CLONE_THREAD)) t.process->pid = static_cast<int>(raw(SYS_getpid));
+  if (start.flags & CLONE_CLEAR_SIGHAND) reset_caught_signals(*t.process->handlers);
+  if (start.flags & CLONE_CHILD_SETTID) (void)put(start.child_tid, t.tid);
+  set_guest_mask(t, t.mask);
+  run_thread(t);
+}
+
+int64_t start_host_thread(Start& start, const Request& q) {
+  HostArguments host;
+  if (int64_t result = host_arguments(q, host)) return result;
+  uint8_t* base = start.thread->stack_block;
+  host.args.stack = arg(base);
+  // The Start is read before the parent may go on and drop it.
+  auto* copy = reinterpret_cast<Start*>(base + kMonitorStack - sizeof(Start) - 64);
+  *copy = start;
+  host.args.stack_size = (kMonitorStack - 256) & ~63ull;
+  host.args.flags |= CLONE_CHILD_CLEARTID;
+  host.args.child_tid = arg(alive_word(start.thread));
+  AllSignalsBlocked blocked;
+  return tine_clone3(&host.args, sizeof host.args, child_main, copy);
+}
+
+int64_t clone_thread(Thread& t, const Request& q) {
+  Process& p = *t.process;
+  Thread* child = new_thread_block();
+  if (!child) return -ENOMEM;
+  p.thread_count.fetch_add(1);
+  int64_t result;
+  child->vcpu = p.space->vm.acquire(p, result);
+  if (child->vcpu) {
+    alignas(64) CpuState state;
+    result = save_cpu_state(*t.vcpu, state);
+    if (!is_error(result)) result = restore_cpu_state(*child->vcpu, state);
+    if (!is_error(result)) {
+      child_guest_registers(*child->vcpu, q.stack, q.flags & CLONE_SETTLS, q.tls);
+      child->process = &p;
+      inherit(*child, t);
+      if (q.flags & CLONE_CHILD_CLEARTID) child->clear_child_tid = q.child_tid;
+      list_thread(*child);
+      Start start{child, q.flags, q.child_tid};
+      result = start_host_thread(start, q);
+      if (!is_error(result)) return result;
+      unlist_thread(*child);
+      seccomp_release(child->seccomp);
+    }
+    p.space->vm.park(child->vcpu);
+  }
+  p.thread_count.fetch_sub(1);
+  release_thread_block(child);
+  return result;
+}
+
+Process* copy_process(Process& p, bool share_handlers) {
+  auto* copy = new Process;
+  copy->space = p.space;
+  p.space->references.fetch_add(1);
+  if (share_handlers) {
+    copy->handlers = p.handlers;
+    p.handlers->references.fetch_add(1);
+  } else {
+    copy->handlers = new SignalHandlers;
+    Guard guard(p.handlers->lock);
+    std::memcpy(copy->handlers->action, p.handlers->action, sizeof copy->handlers->action);
+  }
+  inherit_process_state(*copy, p);
+  copy->shares_memory = true;
+  return copy;
+}
+
+void drop_process(Process* p) {
+  p->space->references.fetch_sub(1);
+  if (p->handlers->references.fetch_sub(1) == 1) delete p->handlers;
+  delete p;
+}
+
+// vfork and its like: the child lives in the parent's memory until it executes or ends. While the parent sleeps
+// in the kernel the child runs on the parent's own vCPU, so it costs no machine.
+int64_t clone_sharing_memory(Thread& t, const Request& q) {
+  bool borrow = q.flags & CLONE_VFORK;
+  Thread* child = new_thread_block();
+  if (!child) return -ENOMEM;
+  Process* process = copy_process(*t.process, q.flags & CLONE_SIGHAND);
+  child->process = process;
+  process->threads = child;
+  inherit(*child, t);
+  child->alternate_stack = borrow ? t.alternate_stack : stack_t{};
+  if (q.flags & CLONE_CHILD_CLEARTID) child->clear_child_tid = q.child_tid;
+  alignas(64) CpuState state;
+  int64_t result = save_cpu_state(*t.vcpu, state);
+  if (!is_error(result)) {
+    child->vcpu = borrow ? t.vcpu : t.process->space->vm.acquire(*t.process, result);
+    if (child->vcpu && !borrow) {
+      process->own = t.process->own;
+      result = restore_cpu_state(*child->vcpu, state);
+    }
+  }
+  if (!is_error(result)) {
+    child_guest_registers(*child->vcpu, q.stack, q.flags & CLONE_SETTLS, q.tls);
+    Start start{child, q.flags, q.child_tid};
+    result = start_host_thread(start, q);
+    if (borrow) {
+      // The child has left this memory.
+      t.vcpu->run->immediate_exit = t.pending ? 1 : 0;
+      restore_cpu_state(*t.vcpu, state);
+    }
+  }
+  if (is_error(result) || borrow) {
+    seccomp_release(child->seccomp);
+    release_thread_block(child);
+    drop_process(process);
+  }
+  return result;
+}
+
+int64_t clone_process(Thread& t, const Request& q) {
+  HostArguments host;
+  if (int64_t result = host_arguments(q, host)) return result;
+  alignas(64) CpuState state;
+  int64_t result = save_cpu_state(*t.vcpu, state);
+  if (is_error(result)) return result;
+  ForkChild child{t, state, (q.flags & CLONE_FILES) != 0};
+  AllSignalsBlocked blocked;
+  lock_for_fork(t);
+  result = raw(SYS_clone3, arg(&host.args), sizeof host.args);
+  unlock_after_fork(t);
+  if (result != 0) return result;
+
+  Process& p = *t.process;
+  t.tid = static_cast<int>(raw(SYS_gettid));
+  p.pid = static_cast<int>(raw(SYS_getpid));
+  p.descriptor_gate.reset();
+  p.shares_memory = false;
+  p.handlers->references.store(1);
+  p.space->references.store(1);
+  forget_other_threads(t);
+  t.clear_child_tid = q.flags & CLONE_CHILD_CLEARTID ? q.child_tid : GuestAddr{0};
+  t.robust_list = {0};
+  if (q.flags & CLONE_CLEAR_SIGHAND) reset_caught_signals(*p.handlers);
+  if (q.flags & CLONE_CHILD_SETTID) (void)put(q.child_tid, t.tid);
+  result = give_memory_to_child(child);
+  if (result) {
+    // The parent has its pid already: the child dies as of the kernel's own hand.
+    report("no machine for a forked child: error %ld", static_cast<long>(-result));
+    raw(SYS_kill, static_cast<uint64_t>(p.pid), SIGKILL);
+    raw(SYS_exit_group, 128 + SIGKILL);
+  }
+  child_guest_registers(*t.vcpu, q.stack, q.flags & CLONE_SETTLS, q.tls);
+  return 0;
+}
+
+int64_t clone_any(Call& c, Request& q) {
+  if (q.flags & CLONE_THREAD) return clone_thread(c.thread, q);
+  if (q.flags & CLONE_VM) return clone_sharing_memory(c.thread, q);
+  return clone_process(c.thread, q);
+}
+
+}  // namespace
+
+int64_t sys_clone(Call& c) {
+  Request q;
+  q.flags = c.a[0] & 0xffffffff & ~static_cast<uint64_t>(CSIGNAL | CLONE_DETACHED);
+  q.exit_signal = c.a[0] & CSIGNAL;
+  if (q.flags & CLONE_PIDFD) {
+    if ((q.flags & CLONE_PARENT_SETTID) || (c.a[0] & CLONE_DETACHED)) return -EINVAL;
+    q.pidfd = c.ptr(2);  // the old call keeps it in the parent_tid argument
+  }
+  // clone3 wants no exit signal where the old call ignored it.
+  if (q.flags & (CLONE_THREAD | CLONE_PARENT)) q.exit_signal = 0;
+  if (q.exit_signal > kSignals) q.exit_signal = 0;
+  q.stack = c.ptr(1);
+  q.parent_tid = c.ptr(2);
+  q.child_tid = c.ptr(3);
+  q.tls = c.a[4];
+  return clone_any(c, q);
+}
+
+int64_t sys_clone3(Call& c) {
+  uint64_t size = c.a[1];
+  if (size < CLONE_ARGS_SIZE_VER0) return -EINVAL;
+  if (size > kPage) return -E2BIG;
+  clone_args a{};
+  uint8_t extra[kPage];
+  uint64_t known = size < sizeof a ? size : sizeof a;
+  if (!copy_in(&a, c.ptr(0), known)) return -EFAULT;
+  if (size > sizeof a) {
+    if (!copy_in(extra, c.ptr(0) + sizeof a, size - sizeof a)) return -EFAULT;
+    for (uint64_t i = 0; i < size - sizeof a; i++)
+      if (extra[i]) return -E2BIG;
+  }
+  if (a.flags & (CLONE_DETACHED | (CSIGNAL & ~static_cast<uint64_t>(CLONE_NEWTIME)))) return -EINVAL;
+  if ((a.flags & (CLONE_THREAD | CLONE_PARENT)) && a.exit_signal) return -EINVAL;
+  if ((a.flags & CLONE_SIGHAND) && (a.flags & CLONE_CLEAR_SIGHAND)) return -EINVAL;
+  if (a.exit_signal > kSignals) return -EINVAL;
+  if ((a.stack == 0) != (a.stack_size == 0)) return -EINVAL;
+  if (a.stack && !guest_range_ok(a.stack, a.stack_size)) return -EINVAL;
+  Request q;
+  q.flags = a.flags;
+  q.exit_signal = a.exit_signal;
+  q.pidfd = {a.pidfd};
+  q.child_tid = {a.child_tid};
+  q.parent_tid = {a.parent_tid};
+  q.stack = {a.stack + a.stack_size};
+  q.tls = a.tls;
+  q.set_tid = {a.set_tid};
+  q.set_tid_size = a.set_tid_size;
+  q.cgroup = a.cgroup;
+  return clone_any(c, q);
+}
+
+int64_t sys_fork(Call& c) {
+  Request q;
+  q.exit_signal = SIGCHLD;
+  return clone_any(c, q);
+}
+
+int64_t sys_vfork(Call& c) {
+  Request q;
+  q.flags = CLONE_VFORK | CLONE_VM;
+  q.exit_signal = SIGCHLD;
+  return clone_any(c, q);
+}
+
+}  // namespace tine

@@ -1,0 +1,87 @@
+#include "process/descriptors.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "host/raw.h"
+#include "kvm/vm.h"
+#include "memory/address_space.h"
+
+namespace tine {
+namespace {
+
+// While it lives the host's soft RLIMIT_NOFILE lets the monitor use numbers above the guest's.
+class RoomForDescriptors {
+ public:
+  explicit RoomForDescriptors(int needed) {
+    raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, arg(&saved_));
+    if (saved_.rlim_cur >= static_cast<uint64_t>(needed)) return;
+    rlimit64 wider = saved_;
+    wider.rlim_cur = std::min<uint64_t>(saved_.rlim_max, static_cast<uint64_t>(needed));
+    changed_ = raw(SYS_prlimit64, 0, RLIMIT_NOFILE, arg(&wider), 0) == 0;
+  }
+  ~RoomForDescriptors() {
+    if (changed_) raw(SYS_prlimit64, 0, RLIMIT_NOFILE, arg(&saved_), 0);
+  }
+  RoomForDescriptors(const RoomForDescriptors&) = delete;
+  RoomForDescriptors& operator=(const RoomForDescriptors&) = delete;
+
+ private:
+  rlimit64 saved_{};
+  bool changed_ = false;
+};
+
+constexpr int kLargestBlock = kVcpuPlace + 1024;
+
+}  // namespace
+
+bool make_room_for_descriptors(Process& process) {
+  rlimit64 limit{};
+  raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, arg(&limit));
+  // Where even the hard limit leaves no room, the guest's own soft limit gives way.
+  uint64_t needed = static_cast<uint64_t>(kVcpuPlace) + 56;
+  if (limit.rlim_max < 1024 + needed) {
+    if (limit.rlim_max < needed + 8) return false;
+    limit.rlim_cur = std::min(limit.rlim_cur, limit.rlim_max - needed);
+    raw(SYS_prlimit64, 0, RLIMIT_NOFILE, arg(&limit), 0);
+    process.nofile_limit.rlim_cur = std::min(process.nofile_limit.rlim_cur, limit.rlim_cur);
+    process.own.base = static_cast<int>(limit.rlim_cur);
+    return true;
+  }
+  process.own.base = descriptor_base(process.nofile_limit.rlim_cur);
+  return true;
+}
+
+int64_t own_descriptor(Process& process, int fd, int place, bool close_on_exec) {
+  RoomForDescriptors room(process.own.base + kLargestBlock);
+  int at = process.own.base + place;
+  int64_t moved;
+  if (place < kVmPlace) {
+    moved = fd == at ? at : raw(SYS_dup3, static_cast<uint64_t>(fd), static_cast<uint64_t>(at), close_on_exec ? O_CLOEXEC : 0);
+  } else {
+    moved = raw(SYS_fcntl, static_cast<uint64_t>(fd), close_on_exec ? F_DUPFD_CLOEXEC : F_DUPFD, static_cast<uint64_t>(at));
+  }
+  if (moved != fd) raw(SYS_close, static_cast<uint64_t>(fd));
+  if (!is_error(moved)) process.own.add(static_cast<int>(moved));
+  return moved;
+}
+
+void relocate_own_descriptors(Process& process, int wanted) {
+  if (!process.own.owns(wanted)) return;
+  int64_t moved;
+  {
+    RoomForDescriptors room(process.own.base + OwnedDescriptors::kSpan);
+    moved = raw(SYS_fcntl, static_cast<uint64_t>(wanted), F_DUPFD_CLOEXEC, static_cast<uint64_t>(process.own.base + kLargestBlock));
+  }
+  if (is_error(moved)) return;
+  int to = static_cast<int>(moved);
+  process.own.remove(wanted);
+  process.own.add(to);
+  for (int* held : {&process.kvm_fd, &process.self_fd, &process.exe_fd, &process.log_fd, &process.root_fd, &process.proc_fd, &process.space->vm.fd})
+    if (*held == wanted) *held = to;
+  process.space->vm.renumber(wanted, to);
+}
+
+}  // namespace tine

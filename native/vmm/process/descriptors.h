@@ -1,0 +1,27 @@
+// The monitor's own descriptors: a block of numbers that the guest cannot name.
+//
+// Where the block stands: just above the guest's soft RLIMIT_NOFILE where that is between 1024 and 4096, at 1024
+// where it is lower or higher (a large table would cost every fork). The guest's own limit is then exact as
+// far as it matters, because the kernel refuses numbers above it by itself.
+#pragma once
+#include <cstdint>
+
+#include "process/thread.h"
+
+namespace tine {
+
+// Places within the block. The first ones survive an exec, so that the new image finds them.
+enum OwnPlace : int { kSelfPlace, kStatePlace, kKvmPlace, kExePlace, kLogPlace, kInterpreterPlace, kRootPlace, kProcPlace, kVmPlace, kVcpuPlace };
+
+constexpr int descriptor_base(uint64_t soft_limit) {
+  return soft_limit > 1024 && soft_limit <= 4096 ? static_cast<int>(soft_limit) : 1024;
+}
+
+// Raises the host's soft limit so that the block's numbers can be made. False: the hard limit forbids it.
+bool make_room_for_descriptors(Process& process);
+// Moves `fd` to its place in the block (close-on-exec as given). Returns the new number or -errno.
+int64_t own_descriptor(Process& process, int fd, int place, bool close_on_exec);
+// The block moves away because the guest asks for the number `wanted`.
+void relocate_own_descriptors(Process& process, int wanted);
+
+}  // namespace tine

@@ -1,0 +1,107 @@
+#include "process/exec_state.h"
+
+#include <sys/mman.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "host/raw.h"
+#include "process/descriptors.h"
+#include "seccomp/chain.h"
+
+namespace tine {
+namespace {
+
+constexpr uint64_t kMagic = 0x3165'7865'656e'6974ull;  // "tineexe1"
+
+struct Fixed {
+  uint64_t magic;
+  rlimit64 stack, nofile, as, data;
+  int32_t base;
+  uint32_t personality;
+  int32_t fork_strategy;
+  int32_t seccomp_mode;
+  uint8_t jailed, host_filter, no_new_privs, has_interpreter, has_root;
+  uint8_t padding[3];
+  SignalSet mask;
+  uint32_t name_bytes, comm_bytes, seccomp_bytes, container_bytes;
+};
+
+void append(std::vector<uint8_t>& to, const void* from, size_t bytes) {
+  const auto* p = static_cast<const uint8_t*>(from);
+  to.insert(to.end(), p, p + bytes);
+}
+
+}  // namespace
+
+int64_t save_exec_state(Thread& t, const Image& image) {
+  Process& p = *t.process;
+  std::vector<uint8_t> filters = seccomp_serialize(t.seccomp);
+  std::vector<uint8_t> container = seccomp_serialize(p.container_seccomp);
+  Fixed f{};
+  f.magic = kMagic;
+  f.stack = p.stack_limit;
+  f.nofile = p.nofile_limit;
+  f.as = p.as_limit;
+  f.data = p.data_limit;
+  f.base = p.own.base;
+  f.personality = p.personality;
+  f.fork_strategy = p.fork_strategy;
+  f.seccomp_mode = t.seccomp_mode;
+  f.jailed = p.jailed;
+  f.host_filter = p.host_filter;
+  f.no_new_privs = t.no_new_privs;
+  f.has_interpreter = image.interpreter_fd >= 0;
+  f.mask = t.mask;
+  f.name_bytes = static_cast<uint32_t>(image.name.size());
+  f.comm_bytes = static_cast<uint32_t>(image.comm.size());
+  f.seccomp_bytes = static_cast<uint32_t>(filters.size());
+  f.container_bytes = static_cast<uint32_t>(container.size());
+  std::vector<uint8_t> bytes;
+  append(bytes, &f, sizeof f);
+  append(bytes, image.name.data(), image.name.size());
+  append(bytes, image.comm.data(), image.comm.size());
+  append(bytes, filters.data(), filters.size());
+  append(bytes, container.data(), container.size());
+  int64_t fd = raw(SYS_memfd_create, arg("tine-exec"), MFD_CLOEXEC);
+  if (is_error(fd)) return fd;
+  if (raw(SYS_write, static_cast<uint64_t>(fd), arg(bytes.data()), bytes.size()) != static_cast<int64_t>(bytes.size())) {
+    raw(SYS_close, static_cast<uint64_t>(fd));
+    return -ENOMEM;
+  }
+  int64_t owned = own_descriptor(p, static_cast<int>(fd), kStatePlace, false);
+  return is_error(owned) ? owned : 0;
+}
+
+bool load_exec_state(int fd, Thread& t, ExecState& state) {
+  Fixed f;
+  if (raw(SYS_pread64, static_cast<uint64_t>(fd), arg(&f), sizeof f, 0) != sizeof f || f.magic != kMagic) return false;
+  std::vector<uint8_t> rest(f.name_bytes + f.comm_bytes + f.seccomp_bytes + f.container_bytes);
+  if (raw(SYS_pread64, static_cast<uint64_t>(fd), arg(rest.data()), rest.size(), sizeof f) != static_cast<int64_t>(rest.size())) return false;
+  raw(SYS_close, static_cast<uint64_t>(fd));
+  Process& p = *t.process;
+  p.stack_limit = f.stack;
+  p.nofile_limit = f.nofile;
+  p.as_limit = f.as;
+  p.data_limit = f.data;
+  p.own.base = f.base;
+  p.personality = f.personality;
+  p.fork_strategy = f.fork_strategy;
+  p.jailed = f.jailed;
+  p.host_filter = f.host_filter;
+  t.seccomp_mode = f.seccomp_mode;
+  t.no_new_privs = f.no_new_privs;
+  t.mask = f.mask;
+  const auto* at = rest.data();
+  state.name.assign(reinterpret_cast<const char*>(at), f.name_bytes);
+  at += f.name_bytes;
+  state.comm.assign(reinterpret_cast<const char*>(at), f.comm_bytes);
+  at += f.comm_bytes;
+  t.seccomp = seccomp_deserialize({at, f.seccomp_bytes});
+  at += f.seccomp_bytes;
+  p.container_seccomp = seccomp_deserialize({at, f.container_bytes});
+  state.has_interpreter = f.has_interpreter;
+  return true;
+}
+
+}  // namespace tine

@@ -1,0 +1,21 @@
+// What an exec carries over into the monitor's next image, in a memfd at a fixed place of the descriptor block.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "process/image.h"
+#include "process/thread.h"
+
+namespace tine {
+
+// Writes it and leaves the descriptor at kStatePlace, open across exec. 0 or -errno.
+int64_t save_exec_state(Thread& t, const Image& image);
+
+struct ExecState {
+  std::string name, comm;
+  bool has_interpreter = false;
+};
+// Reads it from descriptor `fd` into the process and thread. False: not such a descriptor.
+bool load_exec_state(int fd, Thread& t, ExecState& state);
+
+}  // namespace tine

@@ -1,0 +1,182 @@
+// Finding a program: what execve checks before it can no longer go back.
+#include "process/image.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <linux/limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "host/raw.h"
+#include "procfs/procfs.h"
+#include "syscall/call.h"
+
+namespace tine {
+namespace {
+
+constexpr int kScriptLine = 256;  // BINPRM_BUF_SIZE
+constexpr int kDeepest = 5;
+
+#if defined(__x86_64__)
+constexpr uint16_t kMachine = EM_X86_64;
+#else
+constexpr uint16_t kMachine = EM_AARCH64;
+#endif
+
+void close_fd(int fd) {
+  if (fd >= 0) raw(SYS_close, static_cast<uint64_t>(fd));
+}
+
+// Opens a file for execution; every refusal is the one execve gives.
+int64_t open_program(Thread& t, int directory, const char* path, int flags) {
+  char text[PATH_MAX];
+  size_t length = std::strlen(path);
+  if (length >= sizeof text) return -ENAMETOOLONG;
+  std::memcpy(text, path, length + 1);
+  bool follow = !(flags & AT_SYMLINK_NOFOLLOW);
+  int64_t opened;
+  if (!length) {
+    if (!(flags & AT_EMPTY_PATH)) return -ENOENT;
+    char link[32] = "/proc/self/fd/";
+    int at = 14;
+    char digits[12];
+    int n = 0;
+    for (int v = directory; n == 0 || v; v /= 10) digits[n++] = static_cast<char>('0' + v % 10);
+    while (n) link[at++] = digits[--n];
+    link[at] = 0;
+    opened = raw(SYS_openat, static_cast<uint64_t>(AT_FDCWD), arg(link), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    // Without a procfs the descriptor itself still serves when it is open for reading.
+    if (is_error(opened)) opened = raw(SYS_fcntl, static_cast<uint64_t>(directory), F_DUPFD_CLOEXEC, 0);
+  } else {
+    if (int64_t result = procfs_path(t, directory, text, follow)) return result;
+    opened = raw(SYS_openat, static_cast<uint64_t>(directory), arg(text), O_RDONLY | O_CLOEXEC | O_NONBLOCK | (follow ? 0u : O_NOFOLLOW));
+  }
+  if (is_error(opened)) return opened == -ENXIO ? -EACCES : opened;
+  int fd = static_cast<int>(opened);
+  struct stat info;
+  int64_t result = raw(SYS_fstat, opened, arg(&info));
+  if (!result && !S_ISREG(info.st_mode)) result = -EACCES;
+  if (!result) {
+    result = raw(SYS_faccessat2, opened, arg(""), X_OK, AT_EMPTY_PATH | AT_EACCESS);
+    if (result == -ENOSYS || result == -EINVAL || result == -EPERM) result = info.st_mode & 0111 ? 0 : -EACCES;
+  }
+  if (result) {
+    close_fd(fd);
+    return result;
+  }
+  return fd;
+}
+
+// Whether the kernel would execute it at all: a file open for writing is busy. The kernel from 6.14 answers that
+// itself (AT_EXECVE_CHECK); on older ones a write lease stands in.
+int64_t check_busy(int fd) {
+  constexpr int kExecveCheck = 0x10000;
+  const char* none[] = {nullptr};
+  int64_t result = raw(SYS_execveat, static_cast<uint64_t>(fd), arg(""), arg(none), arg(none), AT_EMPTY_PATH | kExecveCheck);
+  return result == -ETXTBSY || result == -EACCES ? result : 0;
+}
+
+int64_t find(Thread& t, int directory, const char* path, int flags, Image& image, int depth) {
+  if (depth > kDeepest) return -ELOOP;
+  int64_t opened = open_program(t, directory, path, flags);
+  if (opened < 0) return opened;
+  int fd = static_cast<int>(opened);
+  if (int64_t busy = check_busy(fd)) {
+    close_fd(fd);
+    return busy;
+  }
+  char head[kScriptLine + 1] = {};
+  int64_t got = raw(SYS_pread64, static_cast<uint64_t>(fd), arg(head), kScriptLine, 0);
+  if (got < 0) {
+    close_fd(fd);
+    return got;
+  }
+  if (got >= 2 && head[0] == '#' && head[1] == '!') {
+
+    close_fd(fd);
+    // fs/binfmt_script.c: first word is the interpreter, the rest of the line one argument.
+    char* end = static_cast<char*>(std::memchr(head, '\n', static_cast<size_t>(got)));
+    bool complete = end != nullptr;
+    if (!end) end = head + got;
+    *end = 0;
+    while (end > head + 2 && (end[-1] == ' ' || end[-1] == '\t')) *--end = 0;
+    char* name = head + 2;
+    while (*name == ' ' || *name == '\t') name++;
+    if (!*name) return -ENOEXEC;
+    char* after = name;
+    while (*after && *after != ' ' && *after != '\t') after++;
+    if (!complete && got == kScriptLine && !*after) return -ENOEXEC;  // the name may be cut off
+    char* rest = after;
+    if (*after) {
+      *after = 0;
+      rest = after + 1;
+      while (*rest == ' ' || *rest == '\t') rest++;
+    }
+    std::string script = image.name;
+
+    std::vector<std::string> prefix;
+    prefix.push_back(name);
+    if (*rest) prefix.push_back(rest);
+    prefix.push_back(script);
+    // An interpreter that is a script itself puts its own words before these, in place of its name.
+    if (image.script) prefix.insert(prefix.end(), image.prefix.begin() + 1, image.prefix.end());
+    image.prefix = prefix;
+    image.script = true;
+    image.name = name;
+    std::string interpreter = name;
+    return find(t, AT_FDCWD, interpreter.c_str(), 0, image, depth + 1);
+  }
+  image.fd = fd;
+  Elf64_Ehdr header;
+  if (got < static_cast<int64_t>(sizeof header)) return -ENOEXEC;
+  std::memcpy(&header, head, sizeof header);
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != kMachine ||
+      (header.e_type != ET_EXEC && header.e_type != ET_DYN) || header.e_phentsize != sizeof(Elf64_Phdr) || !header.e_phnum ||
+      header.e_phnum > 65536 / sizeof(Elf64_Phdr))
+    return -ENOEXEC;
+  std::vector<Elf64_Phdr> headers(header.e_phnum);
+  int64_t bytes = static_cast<int64_t>(headers.size() * sizeof(Elf64_Phdr));
+  if (raw(SYS_pread64, static_cast<uint64_t>(fd), arg(headers.data()), static_cast<uint64_t>(bytes), header.e_phoff) != bytes) return -ENOEXEC;
+  for (const Elf64_Phdr& p : headers) {
+    if (p.p_type != PT_INTERP) continue;
+    if (p.p_filesz < 2 || p.p_filesz > PATH_MAX) return -ENOEXEC;
+    char name[PATH_MAX + 1] = {};
+    if (raw(SYS_pread64, static_cast<uint64_t>(fd), arg(name), p.p_filesz, p.p_offset) != static_cast<int64_t>(p.p_filesz)) return -EIO;
+    if (name[p.p_filesz - 1]) return -ENOEXEC;
+    int64_t interpreter = open_program(t, AT_FDCWD, name, 0);
+    if (interpreter < 0) return interpreter;
+    image.interpreter_fd = static_cast<int>(interpreter);
+    Elf64_Ehdr other{};
+    if (raw(SYS_pread64, static_cast<uint64_t>(interpreter), arg(&other), sizeof other, 0) != sizeof other) return -EIO;
+    if (std::memcmp(other.e_ident, ELFMAG, SELFMAG) != 0 || other.e_machine != kMachine) return -ELIBBAD;
+    break;
+  }
+  return 0;
+}
+
+}  // namespace
+
+Image::~Image() {
+  close_fd(fd);
+  close_fd(interpreter_fd);
+}
+
+int64_t find_image(Thread& t, int directory, const char* path, int flags, Image& image) {
+  if (path[0] == '/' || directory == AT_FDCWD) {
+    image.name = path;
+  } else {
+    image.name = "/dev/fd/";
+    image.name += std::to_string(directory);
+    if (path[0]) image.name.append("/").append(path);
+  }
+  const char* base = path;
+  for (const char* p = path; *p; p++)
+    if (*p == '/') base = p + 1;
+  image.comm = path[0] ? std::string(base) : std::to_string(directory);
+  return find(t, directory, path, flags, image, 0);
+}
+
+}  // namespace tine

@@ -1,0 +1,303 @@
+// The monitor's beginning: fresh (a container's process, `tine do`) or as the next image of a guest's exec.
+#include "process/start.h"
+
+#include <fcntl.h>
+#include <linux/limits.h>
+#include <sys/auxv.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "fork/fork.h"
+#include "host/raw.h"
+#include "host/report.h"
+#include "kvm/vcpu.h"
+#include "memory/address_space.h"
+#include "process/descriptors.h"
+#include "process/exec_state.h"
+#include "process/image.h"
+#include "process/threads.h"
+#include "procfs/procfs.h"
+#include "seccomp/seccomp.h"
+#include "signal/signal.h"
+
+extern "C" [[noreturn]] void tine_switch_stack(void* stack_top, void (*run)(void*), void* argument);
+
+namespace tine {
+namespace {
+
+constexpr int kCannotStart = 125;  // as docker and runc: the runtime itself failed
+constexpr rlim64_t kHostStack = 8ull << 20;
+
+struct Beginning {
+  const Options* options;
+  char** argv;
+  char** envp;
+  Thread* thread;
+};
+
+[[noreturn]] void fail(int status, const char* what, int64_t error) {
+  report("%s: %s", what, strerrordesc_np(static_cast<int>(-error)));
+  raw(SYS_exit_group, static_cast<uint64_t>(status));
+  __builtin_unreachable();
+}
+
+void host_limit(int resource, rlimit64& limit) { raw(SYS_prlimit64, 0, static_cast<uint64_t>(resource), 0, arg(&limit)); }
+
+// Dispositions and mask the kernel handed over: what was ignored stays ignored.
+void take_signals(Thread& t) {
+  SignalHandlers& handlers = *t.process->handlers;
+  struct {
+    uint64_t handler, flags, restorer, mask;
+  } action;
+  for (int number = 1; number <= kSignals; number++)
+    if (raw(SYS_rt_sigaction, static_cast<uint64_t>(number), 0, arg(&action), 8) == 0 && action.handler == 1)
+      handlers.action[number - 1].handler = 1;
+  install_monitor_handlers();
+}
+
+void take_limits(Process& p, const Options& o) {
+  host_limit(RLIMIT_STACK, p.stack_limit);
+  host_limit(RLIMIT_NOFILE, p.nofile_limit);
+  host_limit(RLIMIT_AS, p.as_limit);
+  host_limit(RLIMIT_DATA, p.data_limit);
+  if (o.has_stack) p.stack_limit = o.stack;
+  if (o.has_nofile) {
+    rlimit64 host{};
+    host_limit(RLIMIT_NOFILE, host);
+    p.nofile_limit = o.nofile;
+    host.rlim_cur = std::min(o.nofile.rlim_cur, host.rlim_max);
+    raw(SYS_prlimit64, 0, RLIMIT_NOFILE, arg(&host), 0);
+  }
+}
+
+// The monitor must land in its own zone at every exec, whatever stack limit the guest has.
+void fix_host_stack_limit() {
+  rlimit64 stack{};
+  host_limit(RLIMIT_STACK, stack);
+  if (stack.rlim_cur == kHostStack) return;
+  stack.rlim_cur = std::min(kHostStack, stack.rlim_max);
+  raw(SYS_prlimit64, 0, RLIMIT_STACK, arg(&stack), 0);
+}
+
+// The PATH search of execvp: EACCES is remembered, the search goes on.
+int64_t find_in_path(Thread& t, const char* name, char** envp, Image& image) {
+  if (std::strchr(name, '/')) return find_image(t, AT_FDCWD, name, 0, image);
+  const char* path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  for (char** e = envp; *e; e++)
+    if (std::strncmp(*e, "PATH=", 5) == 0) path = *e + 5;
+  int64_t result = -ENOENT;
+  for (const char* at = path; at;) {
+    const char* end = std::strchr(at, ':');
+    size_t length = end ? static_cast<size_t>(end - at) : std::strlen(at);
+    std::string candidate;
+    candidate.append(length ? at : ".", length ? length : 1).append("/").append(name);
+    int64_t found = find_image(t, AT_FDCWD, candidate.c_str(), 0, image);
+    if (found == 0) return 0;
+    if (found == -EACCES) result = -EACCES;
+    else if (found != -ENOENT && found != -ENOTDIR) return found;
+    at = end ? end + 1 : nullptr;
+  }
+  return result;
+}
+
+void own_or_fail(Process& p, int fd, OwnPlace place, int& kept) {
+  int64_t owned = own_descriptor(p, fd, place, false);
+  if (is_error(owned)) fail(kCannotStart, "descriptor block", owned);
+  kept = static_cast<int>(owned);
+}
+
+void take_descriptors(Process& p, const Options& o) {
+  if (!make_room_for_descriptors(p)) fail(kCannotStart, "RLIMIT_NOFILE leaves no room for the monitor", -EMFILE);
+  int64_t self = raw(SYS_openat, static_cast<uint64_t>(AT_FDCWD), arg("/proc/self/exe"), O_RDONLY | O_CLOEXEC);
+  if (is_error(self)) fail(kCannotStart, "cannot open /proc/self/exe (is /proc mounted?)", self);
+  own_or_fail(p, static_cast<int>(self), kSelfPlace, p.self_fd);
+  int64_t kvm = o.kvm_fd;
+  if (kvm < 0) kvm = raw(SYS_openat, static_cast<uint64_t>(AT_FDCWD), arg("/dev/kvm"), O_RDWR | O_CLOEXEC);
+  if (is_error(kvm)) fail(kCannotStart, "cannot open /dev/kvm (load kvm_intel or kvm_amd, allow nested virtualisation, or add yourself to group kvm)", kvm);
+  own_or_fail(p, static_cast<int>(kvm), kKvmPlace, p.kvm_fd);
+  int64_t log = o.log_fd;
+  if (log < 0) log = raw(SYS_fcntl, 2, F_DUPFD_CLOEXEC, 0);
+  if (!is_error(log)) {
+    own_or_fail(p, static_cast<int>(log), kLogPlace, p.log_fd);
+    set_log_descriptor(p.log_fd);
+  }
+  procfs_start(p);
+}
+
+void make_machine(Thread& t) {
+  Process& p = *t.process;
+  p.space = new AddressSpace;
+  if (!p.space->create()) fail(kCannotStart, "page tables", -ENOMEM);
+  p.space->prepare_kernel_half();
+  if (int64_t result = p.space->create_machine(p)) fail(kCannotStart, "cannot create a virtual machine", result);
+  int64_t error;
+  t.vcpu = p.space->vm.acquire(p, error);
+  if (!t.vcpu) fail(kCannotStart, "cannot create a virtual CPU", error);
+  first_run_in_helper(*t.vcpu);
+}
+
+void load_and_run(Thread& t, Image& image, const Arguments& arguments) {
+  Process& p = *t.process;
+  make_machine(t);
+  if (int64_t result = load_image(t, image, arguments)) {
+    // Past the point of no return Linux kills with SIGSEGV.
+    report("cannot load %s: %s", image.name.c_str(), strerrordesc_np(static_cast<int>(-result)));
+    die_by_signal(t, SIGSEGV);
+  }
+  if (image.interpreter_fd >= 0) {
+    raw(SYS_close, static_cast<uint64_t>(image.interpreter_fd));
+    p.own.remove(image.interpreter_fd);
+    image.interpreter_fd = -1;
+  }
+  image.fd = -1;  // stays open as the process's exe_fd
+  set_guest_mask(t, t.mask);
+  run_thread(t);
+}
+
+void begin_fresh(Thread& t, const Options& o, char** argv, char** envp) {
+  Process& p = *t.process;
+  p.jailed = o.jailed;
+  p.fork_strategy = o.fork_strategy;
+  take_limits(p, o);
+  take_descriptors(p, o);
+  fix_host_stack_limit();
+  p.personality = static_cast<uint32_t>(raw(SYS_personality, 0xffffffff));
+  if (o.root) {
+    if (int64_t result = raw(SYS_chroot, arg(o.root))) fail(kCannotStart, "--root", result);
+    if (int64_t result = raw(SYS_chdir, arg("/"))) fail(kCannotStart, "--root", result);
+  }
+  if (o.directory)
+    if (int64_t result = raw(SYS_chdir, arg(o.directory))) fail(kCannotStart, "--cwd", result);
+  raw(SYS_rt_sigprocmask, SIG_BLOCK, 0, arg(&t.mask), 8);
+  take_signals(t);
+  t.no_new_privs = raw(SYS_prctl, PR_GET_NO_NEW_PRIVS) == 1;
+  if (o.seccomp_fd >= 0) {
+    if (int64_t result = seccomp_load_container(t, o.seccomp_fd)) fail(kCannotStart, "seccomp profile", result);
+    raw(SYS_close, static_cast<uint64_t>(o.seccomp_fd));
+  }
+  if (o.jailed) {
+    if (int64_t result = seccomp_install_host_filter()) fail(kCannotStart, "host seccomp filter", result);
+    p.host_filter = true;
+  }
+  Image image;
+  if (int64_t result = find_in_path(t, argv[0], envp, image)) {
+    report("%s: %s", argv[0], strerrordesc_np(static_cast<int>(-result)));
+    raw(SYS_exit_group, result == -ENOENT || result == -ENOTDIR ? 127 : 126);
+  }
+  Arguments arguments;
+  for (char** a = argv; *a; a++) arguments.argv.push_back(*a);
+  if (image.script) {
+    arguments.argv.erase(arguments.argv.begin());
+    std::vector<const char*> prefix;
+    for (const std::string& word : image.prefix) prefix.push_back(word.c_str());
+    arguments.argv.insert(arguments.argv.begin(), prefix.begin(), prefix.end());
+  }
+  for (char** e = envp; *e; e++) arguments.envp.push_back(*e);
+  own_or_fail(p, image.fd, kExePlace, p.exe_fd);
+  image.fd = p.exe_fd;
+  if (image.interpreter_fd >= 0) own_or_fail(p, image.interpreter_fd, kInterpreterPlace, image.interpreter_fd);
+  load_and_run(t, image, arguments);
+}
+
+// The number in AT_EXECFN "/dev/fd/N" that execveat on the block's first place leaves; -1: a fresh start.
+int exec_descriptor() {
+  const char* name = reinterpret_cast<const char*>(getauxval(AT_EXECFN));
+  if (!name || std::strncmp(name, "/dev/fd/", 8) != 0) return -1;
+  int number = 0;
+  for (const char* p = name + 8; *p; p++) {
+    if (*p < '0' || *p > '9') return -1;
+    number = number * 10 + (*p - '0');
+  }
+  return number;
+}
+
+bool begin_after_exec(Thread& t, int self, char** argv, char** envp) {
+  Process& p = *t.process;
+  int base = self - kSelfPlace;
+  ExecState state;
+  if (!load_exec_state(base + kStatePlace, t, state)) return false;
+  p.own.base = base;
+  p.self_fd = self;
+  p.kvm_fd = base + kKvmPlace;
+  p.exe_fd = base + kExePlace;
+  p.log_fd = base + kLogPlace;
+  set_log_descriptor(p.log_fd);
+  for (int fd : {p.self_fd, p.kvm_fd, p.exe_fd, p.log_fd}) p.own.add(fd);
+  procfs_start(p);
+  take_signals(t);
+  Image image;
+  image.name = state.name;
+  image.comm = state.comm;
+  image.fd = p.exe_fd;
+  if (state.has_interpreter) {
+    image.interpreter_fd = base + kInterpreterPlace;
+    p.own.add(image.interpreter_fd);
+  }
+  Arguments arguments;
+  for (char** a = argv; *a; a++) arguments.argv.push_back(*a);
+  for (char** e = envp; *e; e++) arguments.envp.push_back(*e);
+  load_and_run(t, image, arguments);
+  return true;
+}
+
+void begin(void* raw_beginning) {
+  Beginning b = *static_cast<Beginning*>(raw_beginning);
+  Thread& t = *b.thread;
+  t.process = new Process;
+  Process& p = *t.process;
+  p.handlers = new SignalHandlers;
+  p.threads = &t;
+  p.pid = static_cast<int>(raw(SYS_getpid));
+  t.tid = p.pid;
+  raw(SYS_set_tid_address, arg(alive_word(&t)));
+  if (b.options) begin_fresh(t, *b.options, b.argv, b.envp);
+  begin_after_exec(t, exec_descriptor(), b.argv, b.envp);
+  fail(kCannotStart, "the state of an exec is missing", -EINVAL);
+}
+
+[[noreturn]] void on_own_stack(const Options* options, char** argv, char** envp) {
+  Thread* thread = new_thread_block();
+  if (!thread) fail(kCannotStart, "stack", -ENOMEM);
+  static Beginning beginning;
+  beginning = {options, argv, envp, thread};
+  tine_switch_stack(thread->stack_block + kMonitorStack - 64, begin, &beginning);
+}
+
+}  // namespace
+
+void start_fresh(const Options& options, char** program, char** envp) { on_own_stack(&options, program, envp); }
+
+bool is_exec_image() {
+  int fd = exec_descriptor();
+  char byte;
+  return fd >= 0 && raw(SYS_pread64, static_cast<uint64_t>(fd - kSelfPlace + kStatePlace), arg(&byte), 1, 0) == 1;
+}
+
+void start_after_exec(char** argv, char** envp) { on_own_stack(nullptr, argv, envp); }
+
+// RLIMIT_STACK, the legacy layout or a large vm.mmap_rnd_bits can put the monitor where guests live: then it starts
+// once more without randomization.
+void ensure_placement(char** argv, char** envp) {
+  uint64_t here = reinterpret_cast<uint64_t>(&ensure_placement), stack = reinterpret_cast<uint64_t>(argv);
+  if (here >= kMonitorZoneStart && stack >= kMonitorZoneStart) return;
+  uint64_t now = static_cast<uint64_t>(raw(SYS_personality, 0xffffffff));
+  if ((now & ADDR_NO_RANDOMIZE) && !(now & ADDR_COMPAT_LAYOUT)) {
+    report("the kernel places the monitor at 0x%lx, outside its zone", static_cast<unsigned long>(here));
+    raw(SYS_exit_group, kCannotStart);
+  }
+  fix_host_stack_limit();
+  raw(SYS_personality, (now | ADDR_NO_RANDOMIZE) & ~static_cast<uint64_t>(ADDR_COMPAT_LAYOUT));
+  int again = exec_descriptor();
+  if (again >= 0) raw(SYS_execveat, static_cast<uint64_t>(again), arg(""), arg(argv), arg(envp), AT_EMPTY_PATH);
+  raw(SYS_execve, arg("/proc/self/exe"), arg(argv), arg(envp));
+  report("cannot start again in the right place");
+  raw(SYS_exit_group, kCannotStart);
+}
+
+}  // namespace tine

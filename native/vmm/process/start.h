@@ -1,0 +1,26 @@
+// How the monitor begins (process/start.cc).
+#pragma once
+#include <sys/resource.h>
+
+namespace tine {
+
+// The command line, see main.cc.
+struct Options {
+  int kvm_fd = -1, log_fd = -1, seccomp_fd = -1;
+  const char* root = nullptr;
+  const char* directory = nullptr;
+  bool has_stack = false, has_nofile = false;
+  rlimit64 stack{}, nofile{};
+  int fork_strategy = 0;
+  bool jailed = false;
+};
+
+// Runs a program as a new guest process; ends with its exit status.
+[[noreturn]] void start_fresh(const Options& options, char** program, char** envp);
+// True where this process image is the monitor executed anew for a guest's exec.
+bool is_exec_image();
+[[noreturn]] void start_after_exec(char** argv, char** envp);
+// Returns when the monitor stands in its own zone of the host's address space; otherwise starts again.
+void ensure_placement(char** argv, char** envp);
+
+}  // namespace tine

@@ -1,0 +1,135 @@
+// The state of a guest thread and of a guest process, all of it in plain structures in one place: a fork
+// copies it by copying memory, and a later capture can serialise it.
+#pragma once
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+#include "host/lock.h"
+#include "memory/address.h"
+#include "syscall/descriptor_gate.h"
+
+namespace tine {
+
+class AddressSpace;
+class Vcpu;
+struct SeccompChain;
+struct Thread;
+
+constexpr int kSignals = 64;
+using SignalSet = uint64_t;  // bit n-1 is signal n, as the kernel's sigset_t
+constexpr SignalSet signal_bit(int number) { return 1ull << (number - 1); }
+
+// Guest's sigaction as the kernel's struct kernel_sigaction (handler, flags, restorer, mask).
+struct GuestAction {
+  uint64_t handler;  // 0 SIG_DFL, 1 SIG_IGN, else guest address
+  uint64_t flags;
+  uint64_t restorer;
+  SignalSet mask;
+};
+
+// Shared by the threads of a process (CLONE_SIGHAND).
+struct SignalHandlers {
+  Lock lock;
+  std::atomic<int> references{1};
+  GuestAction action[kSignals] = {};
+};
+
+// The monitor's own descriptors: high numbers that the guest cannot name (process/descriptors.h).
+struct OwnedDescriptors {
+  static constexpr int kSpan = 4096;
+  int base = 0;
+  uint64_t bits[kSpan / 64] = {};
+  bool owns(int fd) const {
+    unsigned i = static_cast<unsigned>(fd) - static_cast<unsigned>(base);
+    return i < kSpan && ((__atomic_load_n(&bits[i / 64], __ATOMIC_RELAXED) >> (i % 64)) & 1);
+  }
+  void add(int fd) {
+    unsigned i = static_cast<unsigned>(fd - base);
+    if (i < kSpan) __atomic_fetch_or(&bits[i / 64], 1ull << (i % 64), __ATOMIC_RELAXED);
+  }
+  void remove(int fd) {
+    unsigned i = static_cast<unsigned>(fd - base);
+    if (i < kSpan) __atomic_fetch_and(&bits[i / 64], ~(1ull << (i % 64)), __ATOMIC_RELAXED);
+  }
+  // One past the last number the monitor may hold.
+  int end() const { return base + kSpan; }
+};
+
+// One guest process. Everything here is per process even where memory is shared (vfork).
+struct Process {
+  AddressSpace* space = nullptr;
+  SignalHandlers* handlers = nullptr;
+  OwnedDescriptors own;
+  int kvm_fd = -1, self_fd = -1, exe_fd = -1, log_fd = -1;
+  int root_fd = -1;                   // `tine do --root`
+  std::atomic<int> thread_count{1};
+  int pid = 0;
+  rlimit64 stack_limit{}, nofile_limit{}, as_limit{}, data_limit{};  // the guest's own view
+  std::string exe_path;               // as the guest's /proc/self/exe would read at exec time
+  uint64_t auxv[64] = {};             // what the guest was given, for /proc/self/auxv
+  int auxv_words = 0;
+  SeccompChain* container_seccomp = nullptr;  // the profile of the container
+  bool jailed = false;
+  bool shares_memory = false;         // a vfork or CLONE_VM child that has not yet gone its own way
+  uint32_t personality = 0;
+  int dumpable = 1;
+  FdGate descriptor_gate;             // a forked child resets it
+  Lock threads_lock;
+  Thread* threads = nullptr;          // linked by Thread::next
+  bool host_filter = false;           // the filter on the monitor is installed
+  int fork_strategy = 0;              // fork/fork.h
+  int proc_fd = -1;                   // the monitor's own way into procfs (procfs/)
+  std::atomic<bool> memory_files{false};  // has opened /proc/PID/mem or pagemap (procfs/memory_file.cc)
+};
+
+// One guest thread = one host thread; lives at the base of its own monitor stack (see current()).
+struct Thread {
+  Process* process = nullptr;
+  Vcpu* vcpu = nullptr;
+  int tid = 0;
+  // Signals. `pending` is written by the host signal handler; from then on the host mask blocks everything
+  // until the guest frame is built, so one slot is enough.
+  volatile int pending = 0;
+  siginfo_t pending_info{};
+  SignalSet mask = 0;            // what the guest believes is blocked
+  SignalSet call_mask = 0;       // mask in force during sigsuspend, ppoll, pselect6, epoll_pwait
+  bool call_mask_set = false;
+  stack_t alternate_stack{};     // ss_sp is a guest address
+  GuestAddr clear_child_tid{0};
+  GuestAddr robust_list{0};
+  uint64_t robust_list_length = 0;
+  SeccompChain* seccomp = nullptr;  // filters the guest installed, newest first
+  int seccomp_mode = 0;
+  bool no_new_privs = false;
+  uint32_t last_call = 0;
+  // What the last exception left for the signal frame (trapno, err, cr2).
+  uint64_t trap_number = 0, trap_error = 0, trap_address = 0;
+  // The kernel was inside a call and would restart it; otherwise a call that answers kRestart never began.
+  volatile bool call_interrupted = false;
+  uint64_t pdeath_signal = 0;
+  uint8_t* stack_block = nullptr;  // base of the monitor stack, where this structure lies
+  Thread* next = nullptr;          // list of the process's threads (process/threads.h)
+};
+
+// For a child process that shares its parent's memory: copies what is per process. Descriptors keep their numbers.
+void inherit_process_state(Process& child, const Process& parent);
+
+// Each monitor stack is this large and this aligned; the Thread sits at its lowest address, so that a
+// signal handler finds it from the stack pointer alone, without thread-local storage.
+constexpr uint64_t kMonitorStack = 256 << 10;
+
+inline Thread& current() {
+  uint64_t sp;
+#if defined(__x86_64__)
+  asm volatile("mov %%rsp, %0" : "=r"(sp));
+#else
+  asm volatile("mov %0, sp" : "=r"(sp));
+#endif
+  return *reinterpret_cast<Thread*>(sp & ~(kMonitorStack - 1));
+}
+
+}  // namespace tine

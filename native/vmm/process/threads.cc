@@ -1,0 +1,211 @@
+#include "process/threads.h"
+
+#include <linux/futex.h>
+#include <sys/mman.h>
+
+#include <new>
+
+#include "host/alloc.h"
+#include "host/raw.h"
+#include "kvm/vcpu.h"
+#include "memory/address_space.h"
+#include "memory/guest_copy.h"
+
+namespace tine {
+namespace {
+
+// All monitor stacks ever made, in use or free. A block is free when nobody listed it and its host thread is gone.
+struct Block {
+  Block* next;
+  uint32_t alive;
+  bool used;
+  uint8_t* base;
+};
+Block* blocks = nullptr;
+Lock blocks_lock;
+
+uint8_t* map_block() {
+  int64_t memory = raw(SYS_mmap, 0, 2 * kMonitorStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, ~0ull, 0);
+  if (is_error(memory)) return nullptr;
+  uint64_t start = static_cast<uint64_t>(memory);
+  uint64_t base = (start + kMonitorStack - 1) & ~(kMonitorStack - 1);
+  if (base > start) raw(SYS_munmap, start, base - start);
+  raw(SYS_munmap, base + kMonitorStack, start + kMonitorStack - base);
+  return reinterpret_cast<uint8_t*>(base);
+}
+
+Block* block_of(Thread* thread) {
+  for (Block* b = blocks; b; b = b->next)
+    if (b->base == thread->stack_block) return b;
+  return nullptr;
+}
+
+}  // namespace
+
+Thread* new_thread_block() {
+  Guard guard(blocks_lock);
+  Block* found = nullptr;
+  for (Block* b = blocks; b && !found; b = b->next)
+    if (!b->used && __atomic_load_n(&b->alive, __ATOMIC_ACQUIRE) == 0) found = b;
+  if (!found) {
+    uint8_t* base = map_block();
+    if (!base) return nullptr;
+    found = new Block{blocks, 0, false, base};
+    blocks = found;
+  }
+  found->used = true;
+  found->alive = 1;
+  auto* thread = new (found->base) Thread();
+  thread->stack_block = found->base;
+  return thread;
+}
+
+void release_thread_block(Thread* thread) {
+  Guard guard(blocks_lock);
+  if (Block* b = block_of(thread)) {
+    b->used = false;
+    b->alive = 0;
+  }
+}
+
+uint32_t* alive_word(Thread* thread) {
+  Guard guard(blocks_lock);
+  Block* b = block_of(thread);
+  return b ? &b->alive : nullptr;
+}
+
+// Marks the block of a thread that is about to end: it is free once the kernel clears `alive`.
+static void retire_block(Thread* thread) {
+  Guard guard(blocks_lock);
+  if (Block* b = block_of(thread)) b->used = false;
+}
+
+void forget_other_threads(Thread& survivor) {
+  for (Block* b = blocks; b; b = b->next) {
+    if (b->base == survivor.stack_block) continue;
+    b->used = false;
+    b->alive = 0;
+  }
+  survivor.next = nullptr;
+  survivor.process->threads = &survivor;
+  survivor.process->thread_count.store(1);
+}
+
+void inherit_process_state(Process& child, const Process& parent) {
+  child.own = parent.own;
+  child.kvm_fd = parent.kvm_fd;
+  child.self_fd = parent.self_fd;
+  child.exe_fd = parent.exe_fd;
+  child.log_fd = parent.log_fd;
+  child.root_fd = parent.root_fd;
+  child.stack_limit = parent.stack_limit;
+  child.nofile_limit = parent.nofile_limit;
+  child.as_limit = parent.as_limit;
+  child.data_limit = parent.data_limit;
+  child.exe_path = parent.exe_path;
+  for (int i = 0; i < parent.auxv_words; i++) child.auxv[i] = parent.auxv[i];
+  child.auxv_words = parent.auxv_words;
+  child.container_seccomp = parent.container_seccomp;
+  child.jailed = parent.jailed;
+  child.personality = parent.personality;
+  child.dumpable = parent.dumpable;
+  child.host_filter = parent.host_filter;
+  child.fork_strategy = parent.fork_strategy;
+}
+
+void list_thread(Thread& thread) {
+  Process& p = *thread.process;
+  Guard guard(p.threads_lock);
+  thread.next = p.threads;
+  p.threads = &thread;
+}
+
+void unlist_thread(Thread& thread) {
+  Process& p = *thread.process;
+  {
+    Guard guard(p.threads_lock);
+    for (Thread** at = &p.threads; *at; at = &(*at)->next)
+      if (*at == &thread) {
+        *at = thread.next;
+        break;
+      }
+  }
+  retire_block(&thread);
+}
+
+void clear_child_tid(Thread& thread) {
+  if (!thread.clear_child_tid.v) return;
+  uint32_t zero = 0;
+  if (put(thread.clear_child_tid, zero))
+    raw(SYS_futex, to_host(thread.clear_child_tid).v, FUTEX_WAKE, 1, 0, 0, 0);
+  thread.clear_child_tid = {0};
+}
+
+namespace {
+
+// kernel/futex/core.c, handle_futex_death(): the owner is gone, wake one waiter.
+void release_futex(Thread& thread, GuestAddr word, bool priority_inheritance, bool pending) {
+  if (word.v & 3) return;
+  uint32_t value;
+  if (!get(value, word)) return;
+  auto* host = to_host(word).ptr<uint32_t>();
+  for (;;) {
+    if (pending && !priority_inheritance && (value & FUTEX_TID_MASK) == 0) {
+      raw(SYS_futex, arg(host), FUTEX_WAKE, 1, 0, 0, 0);
+      return;
+    }
+    if ((value & FUTEX_TID_MASK) != static_cast<uint32_t>(thread.tid)) return;
+    uint32_t dead = (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
+    if (__atomic_compare_exchange_n(host, &value, dead, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) break;
+  }
+  if (!priority_inheritance && (value & FUTEX_WAITERS)) raw(SYS_futex, arg(host), FUTEX_WAKE, 1, 0, 0, 0);
+}
+
+struct RobustHead {
+  uint64_t next, offset, pending;
+};
+
+}  // namespace
+
+void leave_robust_list(Thread& thread) {
+  GuestAddr head_at = thread.robust_list;
+  thread.robust_list = {0};
+  RobustHead head;
+  if (!head_at.v || !get(head, head_at)) return;
+  constexpr int kLimit = 2048;  // ROBUST_LIST_LIMIT
+  uint64_t entry = head.next;
+  for (int i = 0; i < kLimit && (entry & ~1ull) != head_at.v; i++) {
+    uint64_t next;
+    bool read = get(next, {entry & ~1ull});
+    if (entry != head.pending) release_futex(thread, {(entry & ~1ull) + head.offset}, entry & 1, false);
+    if (!read) break;
+    entry = next;
+  }
+  if (head.pending) release_futex(thread, {(head.pending & ~1ull) + head.offset}, head.pending & 1, true);
+}
+
+void leave_robust_lists(Process& process) {
+  for (Thread* t = process.threads; t; t = t->next) leave_robust_list(*t);
+}
+
+void lock_for_fork(Thread& thread) {
+  Process& p = *thread.process;
+  p.handlers->lock.lock();
+  p.threads_lock.lock();
+  p.space->lock.lock();
+  p.space->vm.lock_for_fork();
+  blocks_lock.lock();
+  heap_lock().lock();
+}
+
+void unlock_after_fork(Thread& thread) {
+  Process& p = *thread.process;
+  heap_lock().unlock();
+  blocks_lock.unlock();
+  p.space->vm.unlock_after_fork();
+  p.space->lock.unlock();
+  p.threads_lock.unlock();
+  p.handlers->lock.unlock();
+}
+
+}  // namespace tine
