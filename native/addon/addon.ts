@@ -40,7 +40,6 @@ export interface Addon {
     file: string,
     args: readonly string[],
     environment: readonly string[],
-    workingDirectory: string | undefined,
     ignoredSignals: bigint | undefined,
     softDescriptors: bigint | undefined,
   ): never;

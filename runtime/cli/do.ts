@@ -1,5 +1,4 @@
-import { existsSync, statSync, writeSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { existsSync, writeSync } from "node:fs";
 import { loadSettings } from "../../config/settings.js";
 import { addon } from "../../native/addon/addon.js";
 import { CommandLineError, ownFailure, parseArguments, type Command } from "./command.js";
@@ -39,29 +38,24 @@ export const doCommand: Command = {
     if (operands.length === 0) throw new CommandLineError("no program given");
     const root = options.get("--root")?.at(-1);
     const folder = options.get("--cwd")?.at(-1);
-    const start = root === undefined ? folder : join(resolve(root), folder ?? "/");
-    if (start !== undefined && !isFolder(start)) throw new CommandLineError(`${start} is not a folder`);
     if (!existsSync(monitor)) throw new Error(`${monitor} is missing; npm run build makes it`);
     return addon.replaceProcess(
       monitor,
       [
         "tine-vmm",
-        ...(root === undefined ? [] : [`--root=${resolve(root)}`]),
+        ...(root === undefined ? [] : [`--root=${root}`]),
+        // Below a root that is not ours, `/` is the only folder that is there for certain.
+        ...(folder === undefined ? (root === undefined ? [] : ["--cwd=/"]) : [`--cwd=${folder}`]),
         ...forkOption(options.get("--fork")?.at(-1)),
         "--",
         ...operands,
       ],
       environmentOf(options.get("--env") ?? []),
-      start,
       handedOn("TINE_SIGNALS_IGNORED", (text) => BigInt(`0x${text}`)),
       handedOn("TINE_SOFT_DESCRIPTORS", (text) => (text === "unlimited" ? undefined : BigInt(text))),
     );
   },
 };
-
-function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-}
 
 function forkOption(named: string | undefined): string[] {
   if (named !== undefined && !strategies.includes(named)) {
