@@ -18,6 +18,11 @@ import { busyboxFolder } from "./rootfs.js";
 /** The shim under test. */
 export const shim = process.env["TINE_CONTRACT_SHIM"] ?? join(programs, "containerd-shim-tine-v2");
 
+/** Whether that is another than ours. */
+export const foreign = process.env["TINE_CONTRACT_SHIM"] !== undefined;
+
+const YEAR_1 = -62_135_596_800n;
+
 /** A process's streams as Create and Exec take them. */
 export interface Streams {
   stdin: string;
@@ -208,8 +213,13 @@ export class ContractContainer {
     return this.task.delete({ id: this.id, execId }, limit);
   }
 
-  state(execId = "") {
-    return this.task.state({ id: this.id, execId }, limit);
+  async state(execId = "") {
+    const state = await this.task.state({ id: this.id, execId }, limit);
+    if (foreign && state.exitedAt?.seconds === YEAR_1) {
+      // runc's shim sends Go's zero time, which containerd takes for none.
+      delete state.exitedAt;
+    }
+    return state;
   }
 
   /** Registers a further process. */

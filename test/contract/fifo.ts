@@ -69,14 +69,15 @@ export class FifoReader {
   }
 }
 
-/** A client's writing end of a container's input. Opens when there is a reader, or at once if it may read too. */
+/** A client's writing end of a container's input. */
 export class FifoWriter {
   readonly #socket: Socket;
 
   constructor(path: string) {
     // Also for reading: then it opens although the shim has not opened its end yet.
     const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
-    this.#socket = new Socket({ fd: openSync(path, constants.O_WRONLY | constants.O_NONBLOCK) });
+    const writing = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
+    this.#socket = new Socket({ fd: writing, readable: false, writable: true });
     this.#socket.on("error", () => undefined);
     closeSync(fd);
   }

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readImageArchive } from "../../oci/layout-reader.js";
@@ -23,6 +23,7 @@ async function unpack(): Promise<string> {
   const { archive } = await busyboxImage();
   const [image] = await readImageArchive(archive);
   const folder = await mkdtemp(join(tmpdir(), "tine-rootfs-"));
+  await chmod(folder, 0o755);
   for (const { digest } of image?.manifest.layers ?? []) {
     const blob = `blobs/${digest.replace(":", "/")}`;
     await check(["sh", "-c", `tar -xOf "$0" "$1" | tar -xz -C "$2"`, archive, blob, folder]);
