@@ -32,7 +32,12 @@ std::vector<GuestMapping> own_mappings(Thread& thread) {
   std::vector<GuestMapping> mappings;
   mappings.reserve(512);
   thread.process->space->for_each([&](const Vma& vma) {
-    mappings.push_back({vma.start, vma.end, vma.prot, name_of(vma), (vma.flags & kVmaShared) != 0});
+    const char* name = name_of(vma);
+    // Linux 6.13 and later have the hypervisor's clock pages as a second mapping behind the first.
+    if (vma.flags & kVmaVvar && !mappings.empty() && mappings.back().end == vma.start &&
+        std::string_view(mappings.back().name) == name)
+      name = "[vvar_vclock]";
+    mappings.push_back({vma.start, vma.end, vma.prot, name, (vma.flags & kVmaShared) != 0});
   });
   return mappings;
 }
