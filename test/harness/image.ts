@@ -4,7 +4,8 @@ import { access, mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { pack } from "tar-stream";
-import { writeImageArchive } from "../../oci/layout-writer.js";
+import { readImageArchive } from "../../oci/layout-reader.js";
+import { blobPath, writeImageArchive } from "../../oci/layout-writer.js";
 import { capture, check } from "./command.js";
 import { cache } from "./paths.js";
 
@@ -97,6 +98,16 @@ export async function busyboxImage(progress: Progress = () => undefined): Promis
     },
     progress,
   );
+}
+
+/** Unpacks an image's layers, the lowest first, into an empty folder. (White-outs are not looked at: one layer has none.) */
+export async function unpackImage(image: TestImage, folder: string): Promise<void> {
+  const [read] = await readImageArchive(image.archive);
+  if (read === undefined) throw new Error(`${image.archive} holds no image`);
+  for (const { digest } of read.manifest.layers) {
+    const script = 'tar -xOf "$1" "$2" | tar -xzf - -C "$3"';
+    await check(["bash", "-o", "pipefail", "-ec", script, "unpack", image.archive, blobPath(digest), folder]);
+  }
 }
 
 async function releaseName(): Promise<string> {
