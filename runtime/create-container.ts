@@ -2,11 +2,10 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Container } from "./container.js";
 import type { ContainerListener } from "./events.js";
-import { attempt, enterJail, JailedContainer } from "./jail/jailed-container.js";
+import { attempt, checkJailedProgram, enterJail, JailedContainer } from "./jail/jailed-container.js";
 import { PreparedJail } from "./jail/prepared-jail.js";
-import { checkProgram } from "./jail/program.js";
 import { mountRoot, unmountRoot, type Mount } from "./jail/rootfs.js";
-import { writeJailRecord } from "./jail/record.js";
+import { removeJailRecord, writeJailRecord } from "./jail/record.js";
 import { Runc } from "./jail/runc.js";
 import type { MonitorBinary } from "./monitor/binary.js";
 import { MonitorLog } from "./monitor/log.js";
@@ -49,6 +48,8 @@ export async function createContainer(
   const { id, bundle } = request;
   const root = join(bundle, "rootfs");
   await using undo = new Undo((line) => settings.log(`${id}: ${line}`));
+  await writeJailRecord(bundle, { runcBinary: settings.runcBinary, runcRoot: runcRoot(settings) });
+  undo.addLast(() => removeJailRecord(bundle));
   const log = new MonitorLog(join(bundle, "monitor.log"), (line) => settings.log(`${id}: ${line}`));
   undo.add(() => log.close());
 
@@ -70,18 +71,18 @@ export async function createContainer(
   await Promise.allSettled([opening, preparing, mounting, making]);
   const [stdio, jail] = await Promise.all([opening, preparing, mounting, making]);
 
-  const { systemdCgroup } = jail;
-  const runc = new Runc(settings.runcBinary, runcRoot(settings), systemdCgroup);
-  await writeJailRecord(bundle, { runcBinary: settings.runcBinary, runcRoot: runcRoot(settings), systemdCgroup });
+  const runc = new Runc(settings.runcBinary, runcRoot(settings), jail.systemdCgroup);
   const entry = { jail, bundle, stateDirectory: settings.stateDirectory };
   const init = new Process("");
   init.stdio = stdio;
   undo.add(() => runc.delete(id, true));
-  await enterJail(entry, init, stdio, "init", (jailed) => runc.create(id, bundle, jailed));
+  await attempt("create", () =>
+    enterJail(entry, init, stdio, "init", (jailed) => runc.create(id, bundle, jailed)),
+  );
   const { program } = jail;
   const [resources] = await Promise.all([
     ContainerResources.of(init.pid),
-    program === undefined ? undefined : attempt("create", () => checkProgram(init.pid, program)),
+    program === undefined ? undefined : attempt("create", () => checkJailedProgram("create", init.pid, program)),
   ]);
   undo.keep();
   return new Container(id, bundle, init, new JailedContainer(id, entry, runc, resources, log), tell);

@@ -16,13 +16,11 @@ import type { RuntimeSettings } from "./settings.js";
  */
 export async function removeLeftovers(id: string, bundle: string, settings: RuntimeSettings): Promise<number> {
   const record = await readJailRecord(bundle);
+  const binary = record?.runcBinary ?? settings.runcBinary;
+  const root = record?.runcRoot ?? runcRoot(settings);
   try {
-    const { runcBinary, runcRoot: root, systemdCgroup } = record ?? {
-      runcBinary: settings.runcBinary,
-      runcRoot: runcRoot(settings),
-      systemdCgroup: false,
-    };
-    const runc = new Runc(runcBinary, root, systemdCgroup);
+    // How the control group is managed is in runc's own state of it.
+    const runc = new Runc(binary, root, false);
     await runc.delete(id, true);
   } catch (error) {
     settings.log(messageOf(error));

@@ -7,6 +7,7 @@ import { messageOf } from "./errors.js";
 export class Undo implements AsyncDisposable {
   readonly #report: (line: string) => void;
   #steps: (() => void | Promise<void>)[] = [];
+  #last: (() => Promise<void>) | undefined;
 
   /** @param report - told of steps that fail */
   constructor(report: (line: string) => void) {
@@ -17,9 +18,15 @@ export class Undo implements AsyncDisposable {
     this.#steps.push(step);
   }
 
+  /** Adds the step that says that everything was taken back: it is left out when something was not. */
+  addLast(step: () => Promise<void>): void {
+    this.#last = step;
+  }
+
   /** All is well: nothing will be taken back. */
   keep(): void {
     this.#steps = [];
+    this.#last = undefined;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -27,8 +34,10 @@ export class Undo implements AsyncDisposable {
       try {
         await step();
       } catch (error) {
+        this.#last = undefined;
         this.#report(`cleaning up: ${messageOf(error)}`);
       }
     }
+    await this.#last?.();
   }
 }

@@ -11,6 +11,7 @@ import { ConsoleSocket } from "./console-socket.js";
 import type { PreparedJail } from "./prepared-jail.js";
 import { checkProgram } from "./program.js";
 import type { JailedProcess, Runc } from "./runc.js";
+import type { Program } from "./specification.js";
 
 /** What every process that enters a jail needs. */
 export interface JailEntry {
@@ -93,13 +94,13 @@ export class JailedContainer {
     try {
       await attempt("exec", async () => {
         if (prepared.program !== undefined) {
-          await checkProgram(initPid, prepared.program);
+          await checkJailedProgram("exec", initPid, prepared.program);
         }
+        // Identifiers of clients are file names already: containerd checks them.
+        await enterJail(this.#entry, process, stdio, `exec-${process.id}`, (jailed) =>
+          this.runc.exec(this.#id, prepared.document, jailed),
+        );
       });
-      // Identifiers of clients are file names already: containerd checks them.
-      await enterJail(this.#entry, process, stdio, `exec-${process.id}`, (jailed) =>
-        this.runc.exec(this.#id, prepared.document, jailed),
-      );
     } finally {
       closeSync(prepared.document);
       const { pidFile, logFile } = processFiles(this.#entry.bundle, `exec-${process.id}`);
@@ -114,12 +115,22 @@ export class JailedContainer {
   }
 }
 
-/** Gives an error of ours the beginning that runc's own errors have. */
+/** Gives a refusal the beginning that clients know from runc's shim. */
 export async function attempt(command: "create" | "exec", work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
-    const prefix = command === "create" ? "runc create failed" : "exec failed";
-    throw new RuntimeError("failed", `${prefix}: unable to start container process: ${messageOf(error)}`);
+    const code = error instanceof RuntimeError ? error.code : "failed";
+    throw new RuntimeError(code, `OCI runtime ${command} failed: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** {@link checkProgram}, with an error that begins as runc's own would. */
+export async function checkJailedProgram(command: "create" | "exec", pid: number, program: Program): Promise<void> {
+  try {
+    await checkProgram(pid, program);
+  } catch (error) {
+    const beginning = command === "create" ? "runc create failed" : "exec failed";
+    throw new RuntimeError("failed", `${beginning}: unable to start container process: ${messageOf(error)}`);
   }
 }

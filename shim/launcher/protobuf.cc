@@ -176,6 +176,17 @@ std::string encode_runtime_info(std::string_view name, std::string_view version,
   return message;
 }
 
+std::string encode_delete_response(std::uint32_t exit_status, std::uint64_t seconds,
+                                   std::uint32_t nanoseconds) {
+  std::string exited_at;
+  put_number(exited_at, 1, seconds);
+  put_number(exited_at, 2, nanoseconds);
+  std::string message;
+  put_number(message, 2, exit_status);
+  put_bytes(message, 3, exited_at);
+  return message;
+}
+
 std::string encode_any(std::string_view type_url, std::string_view value) {
   std::string message;
   put_bytes(message, 1, type_url);

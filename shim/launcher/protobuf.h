@@ -38,6 +38,10 @@ std::string encode_bootstrap_result(std::uint32_t version, std::string_view addr
 std::string encode_runtime_info(std::string_view name, std::string_view version,
                                 std::string_view options, std::string_view features);
 
+// containerd.task.v2.DeleteResponse of a process whose pid is not known any more.
+std::string encode_delete_response(std::uint32_t exit_status, std::uint64_t seconds,
+                                   std::uint32_t nanoseconds);
+
 std::string encode_any(std::string_view type_url, std::string_view value);
 
 // A ttrpc response's status code, 0 without one; nullopt for no such message.
