@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "process/start.h"
+#include "syscall/table.h"
 
 namespace {
 
@@ -78,8 +79,12 @@ int main(int argc, char** argv, char** envp) {
     else if ((v = value_of(a, "--rlimit-stack"))) options.has_stack = limit(v, options.stack) || (usage("--rlimit-stack wants SOFT:HARD"), true);
     else if ((v = value_of(a, "--rlimit-nofile"))) options.has_nofile = limit(v, options.nofile) || (usage("--rlimit-nofile wants SOFT:HARD"), true);
     else if (!std::strcmp(a, "--jailed")) options.jailed = true;
-    else if (!std::strcmp(a, "--version")) {
-      std::puts("tine-vmm 0.1.0");
+    else if (!std::strcmp(a, "--probe")) options.probe = true;
+    else if (!std::strcmp(a, "--syscalls")) {
+      tine::print_call_table(1);
+      return 0;
+    } else if (!std::strcmp(a, "--version")) {
+      std::puts("tine-vmm " TINE_VERSION);
       return 0;
     } else if (!std::strcmp(a, "--help")) {
       std::fputs(kUsage, stdout);
@@ -88,6 +93,7 @@ int main(int argc, char** argv, char** envp) {
       usage(a);
     }
   }
+  if (options.probe) tine::start_fresh(options, argv + argc, envp);
   if (i >= argc) usage("no program given");
   tine::start_fresh(options, argv + i, envp);
 }

@@ -3,6 +3,7 @@
 #include <linux/kvm.h>
 
 #include <cstdint>
+#include <span>
 
 #include "arch/registers.h"
 #include "memory/address.h"
@@ -59,8 +60,11 @@ struct ExceptionInfo {
 };
 // Looks at what KVM_RUN came back with, brings the registers into user form. `run_result` is KVM_RUN's.
 Exit arch_classify(Vcpu& vcpu, int64_t run_result, ExceptionInfo& exception);
-// True when the entry stub runs in user mode (PVM), for the probe.
+// For the probe: whether the last call's entry stub ran in user mode, guest code that makes system calls for ever, and
+// the name of this kind of KVM.
 bool arch_user_stub(Vcpu& vcpu);
+std::span<const uint8_t> arch_call_loop();
+const char* arch_kvm_kind(bool user_stub);
 
 // ---- registers (user form) ----------------------------------------------------------------------------
 uint64_t guest_ip(Thread&);

@@ -167,6 +167,11 @@ void begin_fresh(Thread& t, const Options& o, char** argv, char** envp) {
   take_limits(p, o);
   take_descriptors(p, o);
   fix_host_stack_limit();
+  if (o.probe) {
+    install_monitor_handlers();
+    make_machine(t);
+    probe_machine(t);
+  }
   p.personality = static_cast<uint32_t>(raw(SYS_personality, 0xffffffff));
   if (o.root) {
     if (int64_t result = raw(SYS_chroot, arg(o.root))) fail(kCannotStart, "--root", result);

@@ -4,6 +4,8 @@
 
 namespace tine {
 
+struct Thread;
+
 // The command line, see main.cc.
 struct Options {
   int kvm_fd = -1, log_fd = -1, seccomp_fd = -1;
@@ -13,8 +15,11 @@ struct Options {
   rlimit64 stack{}, nofile{};
   int fork_strategy = 0;
   bool jailed = false;
+  bool probe = false;  // no program: say what KVM offers
 };
 
+// Prints what `--probe` promises and ends. The thread has a machine and no program.
+[[noreturn]] void probe_machine(Thread& thread);
 // Runs a program as a new guest process; ends with its exit status.
 [[noreturn]] void start_fresh(const Options& options, char** program, char** envp);
 // True where this process image is the monitor executed anew for a guest's exec.

@@ -149,8 +149,9 @@ int64_t sys_io_destroy(Call& call) {
 int64_t sys_io_submit(Call& call) {
   int64_t count = static_cast<int64_t>(call.a[1]);
   if (count < 0) return -EINVAL;
-  // An empty list still says whether the context exists.
-  if (count == 0) return host_call(call.thread, SYS_io_submit, hp(call.ptr(0)), 0, 0);
+  // An empty list says whether the context exists, which the kernel looks at first.
+  int64_t known = host_call(call.thread, SYS_io_submit, hp(call.ptr(0)), 0, 0);
+  if (known != 0 || count == 0) return known;
   int64_t done = 0;
   for (; done < count; ++done) {
     uint64_t block;

@@ -1,4 +1,5 @@
 // Reads what the machine left with: a system call, an exception, or a host event.
+#include <cpuid.h>
 #include <signal.h>
 #include <sys/mman.h>
 
@@ -122,5 +123,17 @@ Exit arch_classify(Vcpu& vcpu, int64_t result, ExceptionInfo& e) {
 }
 
 bool arch_user_stub(Vcpu& vcpu) { return !vcpu.entered_by_stub; }
+
+std::span<const uint8_t> arch_call_loop() {
+  static const uint8_t code[] = {0x0f, 0x05, 0xeb, 0xfc};  // 1: syscall; jmp 1b
+  return code;
+}
+
+const char* arch_kvm_kind(bool user_stub) {
+  if (user_stub) return "pvm";
+  uint32_t a, b, c, d;
+  __cpuid(0, a, b, c, d);
+  return b == signature_INTEL_ebx ? "vmx" : "svm";
+}
 
 }  // namespace tine
