@@ -5,7 +5,7 @@
  */
 import { fromBinary } from "@bufbuild/protobuf";
 import { StringValueSchema } from "@bufbuild/protobuf/wkt";
-import { closeSync, mkdirSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, rmSync, unlinkSync, writeSync } from "node:fs";
 import { StatusCode, TtrpcError, TtrpcServer } from "./ttrpc/index.js";
 import { loadSettings } from "../config/settings.js";
 import { reapOrphans } from "../native/addon/children.js";
@@ -31,7 +31,7 @@ import { serveTask } from "./task/service.js";
 const LISTENER = 3;
 const READINESS = 4;
 
-const { namespace, address, socket, debug } = shimArguments(process.argv.slice(2));
+const { namespace, socket, debug } = shimArguments(process.argv.slice(2));
 const log = new ShimLog(debug ? "debug" : loadSettings().shim.log_level, process.stderr.fd);
 
 // Whatever goes wrong in one call or one container, all others go on.
@@ -50,14 +50,20 @@ const publisher = new Publisher({
 });
 const containers = new Containers(() => lifetime.reconsider());
 const server = new TtrpcServer({ report: (error) => log.write("warning", messageOf(error)) });
-const lifetime = new Lifetime(() => containers.size === 0, () => void leave());
+const lifetime = new Lifetime(
+  () => containers.size === 0,
+  () => void leave(),
+);
 const monitor = new MonitorBinary();
+/** Made by the containers' settings; ours alone. */
+const stateDirectories = new Set<string>();
 
 const methods = taskMethods({
   containers,
   createContainer: makeContainer,
   openStreams: openContainerStreams,
-  shutdown: (now) => (now ? lifetime.endIfIdle() : lifetime.reconsider()),
+  // Afterwards: the answer has to be on its way first.
+  shutdown: (now) => void setImmediate(() => (now ? lifetime.endIfIdle() : lifetime.reconsider())),
 });
 serveTask(server, methods, (line) => log.write("debug", line));
 server.register("tine.shim.v1.Launcher", {
@@ -87,14 +93,16 @@ closeSync(READINESS);
 
 async function makeContainer(request: CreateTaskRequest, rootfs: readonly Mount[]): Promise<Container> {
   const { id, bundle } = request;
+  if (lifetime.isOver) {
+    throw new TtrpcError(StatusCode.Unavailable, "the shim is leaving");
+  }
   log.open(id, bundle);
   try {
     const settings = runtimeSettings(loadSettings(configurationSource(request.options)), {
-      address,
-      namespace,
+      socket,
       log: (line) => log.write("info", line, id),
     });
-    mkdirSync(settings.stateDirectory, { recursive: true, mode: 0o700 });
+    stateDirectories.add(settings.stateDirectory);
     const openStdio = (): Promise<ProcessStdio> => openStreamsOf(request, id, bundle);
     return await createContainer({ id, bundle, rootfs, openStdio }, settings, monitor, (event) => {
       publisher.publish(eventMessage(event, request));
@@ -121,19 +129,25 @@ function openStreamsOf(streams: RequestedStreams, id: string, bundle: string): P
   });
 }
 
-/** In this order: who finds the name still is served, and who comes later finds no name. */
+/**
+ * In this order: no folder goes that a successor uses already; who has found
+ * the socket's name is served still, and who comes later finds no name.
+ */
 async function leave(): Promise<void> {
-  unlinkIfThere(socket);
+  for (const directory of stateDirectories) {
+    attempt(() => rmSync(directory, { recursive: true, force: true }));
+  }
+  attempt(() => unlinkSync(socket));
   await publisher.flushed();
   await server.close();
   process.exit(0);
 }
 
-function unlinkIfThere(path: string): void {
+function attempt(step: () => void): void {
   try {
-    unlinkSync(path);
+    step();
   } catch (error) {
-    log.write("debug", messageOf(error));
+    log.write("warning", messageOf(error));
   }
 }
 

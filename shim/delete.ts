@@ -18,10 +18,10 @@ import { timestamp } from "./timestamps.js";
 /** 128 plus SIGKILL: what a container without a shim is taken to have ended with. */
 const KILLED = 137;
 
-const { id, bundle, namespace, address, socket } = shimArguments(process.argv.slice(2));
+const { id, bundle, socket } = shimArguments(process.argv.slice(2));
 const report = (line: string): void => console.error(`${id}: ${line}`);
 
-const settings = runtimeSettings(loadSettings(), { address, namespace, log: report });
+const settings = runtimeSettings(loadSettings(), { socket, log: report });
 const pid = await removeLeftovers(id, bundle, settings);
 await tellDaemon().catch((error: unknown) => report(messageOf(error)));
 const response = create(DeleteResponseSchema, { pid, exitStatus: KILLED, exitedAt: timestamp(Date.now()) });

@@ -18,6 +18,11 @@ export class Lifetime {
     this.#leave = leave;
   }
 
+  /** Whether it was decided to leave. */
+  get isOver(): boolean {
+    return this.#leaving;
+  }
+
   /**
    * A new container is about to come: stay for ten seconds at least.
    *

@@ -66,7 +66,6 @@ export function eventMessage(event: ContainerEvent, request: CreateTaskRequest):
         pid: event.pid,
         exitStatus: event.exit.status,
         exitedAt: timestamp(event.exit.at),
-        id: containerId,
       });
     case "out-of-memory":
       return message("/tasks/oom", TaskOOMSchema, { containerId });
