@@ -110,7 +110,8 @@ export class TtrpcServer {
   /**
    * Stops listening, aborts the running calls' signals, sends what was
    * answered, and closes every connection. Handlers still running go on; their
-   * answers go nowhere.
+   * answers go nowhere. A handler may call this and be answered, provided that
+   * it returns without waiting for anything else.
    */
   async close(): Promise<void> {
     this.#closed = true;
@@ -118,6 +119,8 @@ export class TtrpcServer {
       (listener) => new Promise<void>((resolve) => listener.close(() => resolve())),
     );
     this.#listeners.clear();
+    // What has been decided in this turn of the event loop is answered yet.
+    await new Promise((resolve) => setImmediate(resolve));
     for (const connection of this.#connections) {
       connection.close();
     }

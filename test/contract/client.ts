@@ -1,8 +1,11 @@
+import { spawnSync } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Message } from "@bufbuild/protobuf";
 import { packJson, specTypeUrl } from "../../shim/proto/any.js";
+import { Status } from "../../shim/proto/gen/process_pb.js";
 import { Task, type WaitResponse } from "../../shim/proto/gen/task_pb.js";
 import { Task as TaskV3 } from "../../shim/proto/gen/task_v3_pb.js";
 import { serviceClient, type ServiceClient } from "../../shim/proto/service.js";
@@ -84,13 +87,26 @@ export class ContractContainerd implements AsyncDisposable {
 
   /** Runs the shim's binary in a bundle. */
   runShim(bundle: string, args: readonly string[]): Promise<CommandResult> {
-    const environment = {
+    return capture([shim, ...args], { directory: bundle, environment: this.#environment() });
+  }
+
+  /** The shim's `delete` action: its exit status and what it wrote to standard output. */
+  runDelete(id: string): { status: number | null; answer: Uint8Array } {
+    const bundle = join(this.folder, id);
+    const { status, stdout } = spawnSync(shim, [...this.flags(id), "-bundle", bundle, "delete"], {
+      cwd: bundle,
+      env: this.#environment(),
+    });
+    return { status, answer: new Uint8Array(stdout) };
+  }
+
+  #environment(): NodeJS.ProcessEnv {
+    return {
       ...process.env,
       TTRPC_ADDRESS: join(this.folder, "events"),
       NAMESPACE: this.namespace,
       MAX_SHIM_VERSION: "2",
     };
-    return capture([shim, ...args], { directory: bundle, environment });
   }
 
   /** Makes a bundle and has the shim's binary find or start a daemon for it. Nothing is created yet. */
@@ -133,8 +149,10 @@ export class ContractContainerd implements AsyncDisposable {
     const staying: number[] = [];
     for (const container of this.#containers) {
       await container.remove();
-      await container.task.shutdown({ id: container.id, now: true }, limit).catch(() => undefined);
       container.disconnect();
+    }
+    for (const address of new Set(this.#containers.map((container) => container.address))) {
+      await shutDown(address);
     }
     for (const pid of this.#shims) {
       if (!(await endsWithin(pid, 5000))) {
@@ -153,6 +171,19 @@ export class ContractContainerd implements AsyncDisposable {
 }
 
 let count = 0;
+
+/** Asks a shim to leave, unless it is gone. */
+async function shutDown(address: string): Promise<void> {
+  try {
+    using connection = await TtrpcClient.connect(address.slice("unix://".length), limit);
+    await serviceClient(Task, connection).shutdown({ now: true }, limit);
+  } catch (error) {
+    const { code } = error as { code?: unknown };
+    if (code !== "ENOENT" && code !== "ECONNREFUSED" && code !== StatusCode.Unavailable) {
+      throw error;
+    }
+  }
+}
 
 /** One container and a connection to its shim. */
 export class ContractContainer {
@@ -241,10 +272,7 @@ export class ContractContainer {
 
   /** The topics and messages of the container's events so far. */
   get events(): { topic: string; event: object }[] {
-    return this.containerd.events.of(this.id).map(({ topic, event }) => {
-      const { $typeName: _type, ...fields } = event;
-      return { topic, event: fields };
-    });
+    return this.containerd.events.of(this.id).map(({ topic, event }) => ({ topic, event: fieldsOf(event) }));
   }
 
   get topics(): string[] {
@@ -257,13 +285,13 @@ export class ContractContainer {
       const waiting = this.wait();
       waiting.catch(() => undefined);
       const { status } = await this.state();
-      if (status !== 3) {
-        if (status === 4) {
+      if (status !== Status.STOPPED) {
+        if (status === Status.PAUSED) {
           await this.task.resume({ id: this.id }, limit);
         }
         await this.kill(9, { all: true });
         // A task that was never started does not exit.
-        await Promise.race([waiting, sleep(status === 1 ? 500 : 10_000)]);
+        await Promise.race([waiting, sleep(status === Status.CREATED ? 500 : 10_000)]);
       }
       await this.delete();
     } catch (error) {
@@ -280,6 +308,14 @@ export class ContractContainer {
     this.stderr?.close();
     this.connection.close();
   }
+}
+
+/** A message without what names its type. */
+export function fieldsOf<Shape extends Message>(message: Shape): Omit<Shape, "$typeName"> {
+  return Object.fromEntries(Object.entries(message).filter(([name]) => name !== "$typeName")) as Omit<
+    Shape,
+    "$typeName"
+  >;
 }
 
 interface StreamEnds {

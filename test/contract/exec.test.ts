@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Status } from "../../shim/proto/gen/process_pb.js";
 import { StatusCode } from "../../shim/ttrpc/index.js";
-import { ContractContainerd, foreign, isAlive, type ContractContainer } from "./client.js";
+import { ContractContainerd, fieldsOf, foreign, isAlive, type ContractContainer } from "./client.js";
 
 describe("an exec", () => {
   let containerd: ContractContainerd;
@@ -41,8 +41,7 @@ describe("an exec", () => {
     assert.deepEqual([await stdout?.toEnd(), await stderr?.toEnd()], ["through\n", "problem\n"]);
     const stopped = await container.state("e1");
     assert.deepEqual([stopped.status, stopped.exitStatus, stopped.pid], [Status.STOPPED, 4, pid]);
-    const { $typeName: _type, ...deleted } = await container.delete("e1");
-    assert.deepEqual(deleted, { pid, exitStatus: 4, exitedAt: exit.exitedAt });
+    assert.deepEqual(fieldsOf(await container.delete("e1")), { pid, exitStatus: 4, exitedAt: exit.exitedAt });
     await assert.rejects(container.state("e1"), { code: StatusCode.NotFound });
 
     await containerd.events.until(id, "/tasks/exit");

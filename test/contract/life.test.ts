@@ -4,7 +4,7 @@ import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { Status } from "../../shim/proto/gen/process_pb.js";
 import { StateResponseSchema } from "../../shim/proto/gen/task_pb.js";
 import { StatusCode } from "../../shim/ttrpc/index.js";
-import { ContractContainerd, foreign, isAlive, mountsBelow } from "./client.js";
+import { ContractContainerd, fieldsOf, foreign, isAlive, mountsBelow } from "./client.js";
 
 const bareNames: Record<string, string> = {
   "/tasks/create": "containerd.events.TaskCreate",
@@ -54,8 +54,7 @@ describe("a task's life", () => {
       );
       assert.deepEqual(await container.wait(), exit);
 
-      const { $typeName: _type, ...deleted } = await container.delete();
-      assert.deepEqual(deleted, { pid, ...ended });
+      assert.deepEqual(fieldsOf(await container.delete()), { pid, ...ended });
       await assert.rejects(container.state(), { code: StatusCode.NotFound });
 
       await containerd.events.until(id, "/tasks/delete");

@@ -267,6 +267,23 @@ describe("ttrpc server", () => {
     assert.equal(answer?.response.payload.length, 1 << 20);
   });
 
+  it("answers the call whose handler closes it", async () => {
+    server.register("test.Close", {
+      Close: async (payload) => {
+        void server.close();
+        await Promise.resolve();
+        return payload;
+      },
+    });
+    client.sendRequest(
+      1,
+      requestOf({ service: "test.Close", method: "Close", payload: Uint8Array.from([1]) }),
+    );
+    assert.deepEqual(await client.responses(1), [
+      { streamId: 1, response: { payload: Uint8Array.from([1]) } },
+    ]);
+  });
+
   it("serves a listening descriptor it was given, and leaves its name alone", async () => {
     const inherited = join(folder.path, "inherited");
     const owner = createServer();
