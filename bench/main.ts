@@ -1,0 +1,115 @@
+import { readFileSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { cpus, release } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { capture, check } from "../test/harness/command.js";
+import { PrivateContainerd } from "../test/harness/containerd.js";
+import { Ctr } from "../test/harness/ctr.js";
+import { busyboxImage, debianImage, debianPackages } from "../test/harness/image.js";
+import { programs, repository } from "../test/harness/paths.js";
+import { memoryTable } from "./memory.js";
+import { callTable, forkTable } from "./operations.js";
+import { findPeers } from "./peers.js";
+import { processorPackages, processorTable } from "./processor.js";
+import { startTable } from "./start.js";
+import { markdown, type Table } from "./table.js";
+
+// `npm run bench [-- [--save NAME] [GROUP…]]`: figures beside peers in the same run; --save keeps them in
+// bench/results.
+
+const groups = ["start", "fork", "calls", "processor", "memory"] as const;
+type Group = (typeof groups)[number];
+
+function say(text: string): void {
+  process.stderr.write(`[bench] ${text}\n`);
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    options: { save: { type: "string" } },
+    allowPositionals: true,
+  });
+  const chosen = positionals.length === 0 ? groups : positionals;
+  for (const name of chosen) {
+    if (!groups.some((group) => group === name))
+      throw new Error(`no group ${name}; there are ${groups.join(", ")}`);
+  }
+  if (process.getuid?.() !== 0) throw new Error("the benchmarks need root: containerd does");
+  await using containerd = await PrivateContainerd.start({ keepImages: true });
+  const ctr = new Ctr(containerd, "tine-bench");
+  const tables: Table[] = [];
+  const machine = await describeMachine();
+  process.stdout.write(`${machine}\n\n`);
+  for (const group of groups.filter((name) => (chosen as readonly string[]).includes(name))) {
+    say(`measuring ${group}`);
+    const table = await measure(group, ctr);
+    process.stdout.write(`${markdown(table)}\n`);
+    tables.push(table);
+  }
+  if (values.save !== undefined) await save(values.save, machine, tables);
+}
+
+async function measure(group: Group, ctr: Ctr): Promise<Table> {
+  const small = await busyboxImage(say);
+  await ctr.import(small);
+  const peers = await findPeers(ctr, small);
+  switch (group) {
+    case "start":
+      return startTable(ctr, small, peers);
+    case "fork":
+      return forkTable(peers, await compile("fork"));
+    case "calls":
+      return callTable(peers, await compile("calls"));
+    case "memory":
+      return memoryTable(ctr, small, peers);
+    case "processor": {
+      const image = await debianImage([...debianPackages, ...processorPackages], say);
+      await ctr.import(image);
+      return processorTable(ctr, image, peers);
+    }
+  }
+}
+
+/** Compiles one of bench/programs for any root file system: without shared libraries. */
+async function compile(name: string): Promise<string> {
+  const folder = join(repository, "build/bench");
+  await mkdir(folder, { recursive: true });
+  const program = join(folder, name);
+  const source = join(repository, "bench/programs", `${name}.c`);
+  await check(["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-pthread", "-o", program, source]);
+  return program;
+}
+
+async function describeMachine(): Promise<string> {
+  const probe = await capture([join(programs, "tine-vmm"), "--probe"]);
+  const { kvm, stub } = (probe.status === 0 ? JSON.parse(probe.stdout) : {}) as {
+    kvm?: string;
+    stub?: string;
+  };
+  const memory = /^MemTotal: +(\d+) kB$/m.exec(readFileSync("/proc/meminfo", "utf8"))?.[1];
+  const processors = cpus();
+  return [
+    `${processors.length} × ${processors[0]?.model ?? "unknown processor"}`,
+    `${(Number(memory) / 2 ** 20).toFixed(0)} GiB`,
+    `Linux ${release()}`,
+    `KVM: ${kvm ?? "unknown"}, ${stub ?? "unknown"} stub`,
+  ].join("; ");
+}
+
+async function save(name: string, machine: string, tables: readonly Table[]): Promise<void> {
+  const folder = join(repository, "bench/results");
+  await mkdir(folder, { recursive: true });
+  const date = new Date().toISOString().slice(0, 10);
+  await writeFile(join(folder, `${name}.json`), `${JSON.stringify({ date, machine, tables }, null, 2)}\n`);
+  await writeFile(
+    join(folder, `${name}.md`),
+    `# ${name}\n\n${date}; ${machine}. Made by \`npm run bench -- --save ${name}\`.\n\n${tables.map(markdown).join("\n")}`,
+  );
+  say(`kept in bench/results/${name}.md and .json`);
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`bench failed: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+});

@@ -1,0 +1,94 @@
+// What a fork costs at the resident sizes (MiB) given as arguments: fork + exit + wait, and then what comes
+// after it: the next pass of reads and of writes over the memory, in the parent and in the child, while both
+// live. "SIZE.what MICROSECONDS" a line.
+#define _GNU_SOURCE
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+enum { kRounds = 11, kPage = 4096 };
+
+struct Passes {
+  double read;
+  double write;
+};
+
+static struct Passes GoOver(volatile char *memory, size_t bytes) {
+  struct Passes passes;
+  double start = NowMicroseconds();
+  for (size_t at = 0; at < bytes; at += kPage) (void)memory[at];
+  passes.read = NowMicroseconds() - start;
+  start = NowMicroseconds();
+  for (size_t at = 0; at < bytes; at += kPage) memory[at]++;
+  passes.write = NowMicroseconds() - start;
+  return passes;
+}
+
+static double ForkExitWait(void) {
+  const double start = NowMicroseconds();
+  const pid_t child = fork();
+  if (child == 0) _exit(0);
+  int status = -1;
+  Require(child > 0 && waitpid(child, &status, 0) == child && status == 0, "fork and wait");
+  return NowMicroseconds() - start;
+}
+
+// The passes of both sides after one fork: first the parent's, while the child waits, then the child's.
+static void ForkAndGoOver(char *memory, size_t bytes, struct Passes *parent, struct Passes *child) {
+  int go[2], told[2];
+  Require(pipe(go) == 0 && pipe(told) == 0, "pipe");
+  const pid_t pid = fork();
+  Require(pid >= 0, "fork");
+  char byte = 0;
+  if (pid == 0) {
+    if (read(go[0], &byte, 1) != 1) _exit(1);
+    const struct Passes passes = GoOver(memory, bytes);
+    _exit(write(told[1], &passes, sizeof passes) == sizeof passes ? 0 : 1);
+  }
+  *parent = GoOver(memory, bytes);
+  Require(write(go[1], &byte, 1) == 1, "write");
+  Require(read(told[0], child, sizeof *child) == sizeof *child, "read");
+  int status = -1;
+  Require(waitpid(pid, &status, 0) == pid && status == 0, "wait");
+  for (int end = 0; end < 2; ++end) {
+    close(go[end]);
+    close(told[end]);
+  }
+}
+
+int main(int count, char **sizes) {
+  for (int i = 1; i < count; ++i) {
+    const size_t bytes = (size_t)atol(sizes[i]) << 20;
+    char *memory = NULL;
+    if (bytes > 0) {
+      memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      Require(memory != MAP_FAILED, "mmap");
+      memset(memory, 1, bytes);
+    }
+    double forks[kRounds], passes[4][kRounds];
+    ForkExitWait();  // the first finds everything cold
+    for (int round = 0; round < kRounds; ++round) forks[round] = ForkExitWait();
+    char name[64];
+    snprintf(name, sizeof name, "%s.fork", sizes[i]);
+    Report(name, Median(forks, kRounds));
+    if (bytes == 0) continue;
+    for (int round = 0; round < kRounds; ++round) {
+      struct Passes parent, child;
+      ForkAndGoOver(memory, bytes, &parent, &child);
+      passes[0][round] = parent.read;
+      passes[1][round] = parent.write;
+      passes[2][round] = child.read;
+      passes[3][round] = child.write;
+    }
+    const char *const names[] = {"parent-read", "parent-write", "child-read", "child-write"};
+    for (int which = 0; which < 4; ++which) {
+      snprintf(name, sizeof name, "%s.%s", sizes[i], names[which]);
+      Report(name, Median(passes[which], kRounds));
+    }
+    munmap(memory, bytes);
+  }
+  return 0;
+}
