@@ -33,6 +33,7 @@ export interface Addon {
   /**
    * Becomes another program (execve); returns only by throwing.
    *
+   * @param descriptors - which descriptors the program keeps; Node has marked those it inherited close-on-exec
    * @param ignoredSignals - bit n - 1 set: signal n is ignored; all others get their default
    * @param softDescriptors - the soft RLIMIT_NOFILE, which Node has raised
    */
@@ -40,6 +41,7 @@ export interface Addon {
     file: string,
     args: readonly string[],
     environment: readonly string[],
+    descriptors: readonly number[],
     ignoredSignals: bigint | undefined,
     softDescriptors: bigint | undefined,
   ): never;

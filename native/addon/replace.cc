@@ -36,7 +36,7 @@ uint64_t wordArgument(const Napi::Value &value) {
     return value.As<Napi::BigInt>().Uint64Value(&lossless);
 }
 
-// replaceProcess(file, args, env, ignoredSignals | undefined, softDescriptors | undefined)
+// replaceProcess(file, args, env, descriptors, ignoredSignals | undefined, softDescriptors | undefined)
 Napi::Value replaceProcess(const Napi::CallbackInfo &info) {
     const Napi::Env env = info.Env();
     const std::string file = textArgument(info, 0);
@@ -52,8 +52,15 @@ Napi::Value replaceProcess(const Napi::CallbackInfo &info) {
     const std::vector<char *> environmentPointers = pointers(environment);
     // Looked at first, since nothing below can be taken back for an error message.
     check(env, "access", access(file.c_str(), X_OK));
-    restoreSignals(info[3].IsBigInt() ? wordArgument(info[3]) : 0);
-    if (info[4].IsBigInt()) restoreDescriptorLimit(wordArgument(info[4]));
+    // Node marks every descriptor it inherits close-on-exec when it starts.
+    const Napi::Array kept = info[3].As<Napi::Array>();
+    for (uint32_t index = 0; index < kept.Length(); ++index) {
+        const int number = kept.Get(index).As<Napi::Number>().Int32Value();
+        const int flags = fcntl(number, F_GETFD);
+        if (flags >= 0) fcntl(number, F_SETFD, flags & ~FD_CLOEXEC);
+    }
+    restoreSignals(info[4].IsBigInt() ? wordArgument(info[4]) : 0);
+    if (info[5].IsBigInt()) restoreDescriptorLimit(wordArgument(info[5]));
     execve(file.c_str(), argumentPointers.data(), environmentPointers.data());
     throw systemError(env, "execve", errno);
 }

@@ -6,6 +6,9 @@ import { monitor } from "./installation.js";
 
 const strategies = ["cow", "selective-cow", "region-copy"];
 
+/** The variables in which build/bin/tine notes what Node changes when it starts. */
+const notes = ["TINE_DESCRIPTORS", "TINE_SIGNALS_IGNORED", "TINE_SOFT_DESCRIPTORS"] as const;
+
 const details = `usage: tine do [--root DIR] [--env K=V] [--cwd DIR] [--fork S] -- PROG ARGS…
 
 Runs a program and its descendants in microVMs, without containerd and without a jail: as the caller, on the
@@ -51,6 +54,7 @@ export const doCommand: Command = {
         ...operands,
       ],
       environmentOf(options.get("--env") ?? []),
+      [0, 1, 2, ...(handedOn("TINE_DESCRIPTORS", (text) => text.trim().split(" ").map(Number)) ?? [])],
       handedOn("TINE_SIGNALS_IGNORED", (text) => BigInt(`0x${text}`)),
       handedOn("TINE_SOFT_DESCRIPTORS", (text) => (text === "unlimited" ? undefined : BigInt(text))),
     );
@@ -68,8 +72,7 @@ function forkOption(named: string | undefined): string[] {
 /** The caller's environment, less what build/bin/tine added, with the named changes. */
 function environmentOf(changes: readonly string[]): string[] {
   const environment = new Map(Object.entries(process.env));
-  environment.delete("TINE_SIGNALS_IGNORED");
-  environment.delete("TINE_SOFT_DESCRIPTORS");
+  for (const name of notes) environment.delete(name);
   for (const change of changes) {
     const equals = change.indexOf("=");
     if (equals === 0 || change === "")
@@ -81,7 +84,7 @@ function environmentOf(changes: readonly string[]): string[] {
 }
 
 /** What build/bin/tine noted before Node changed it; undefined when this was started in another way. */
-function handedOn(name: string, read: (text: string) => bigint | undefined): bigint | undefined {
+function handedOn<T>(name: (typeof notes)[number], read: (text: string) => T | undefined): T | undefined {
   const text = process.env[name];
   return text === undefined || text === "" ? undefined : read(text);
 }

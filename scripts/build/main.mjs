@@ -25,8 +25,8 @@ async function main(names) {
   const script = all || names.length === 0 || names.includes("js");
   if (native.length > 0) await buildNative(native);
   if (script) {
-    await buildTypeScript();
     buildLaunchers();
+    await buildTypeScript();
   }
 }
 

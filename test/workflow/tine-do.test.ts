@@ -125,6 +125,14 @@ describe("tine do", () => {
     assert.deepEqual(result, { status: 0, stdout: `512\n${hard}`, stderr: "" });
   });
 
+  it("hands further descriptors on to the program", async () => {
+    const seen =
+      "for n in 3 4 5 6 10 11 12 13; do [ -e /proc/self/fd/$n ] && echo $n; done; cat <&4; cat <&12";
+    const script = `exec "$0" do -- bash -c '${seen}' 4<<<"in four" 12<<<"in twelve"`;
+    const result = await capture(["bash", "-c", script, tine], { limit: 20_000 });
+    assert.deepEqual(result, { status: 0, stdout: "4\n12\nin four\nin twelve\n", stderr: "" });
+  });
+
   it("says 127 of a program that is not there and 126 of one that cannot be executed", async () => {
     const plain = join(folder, "plain");
     await writeFile(plain, "text", { mode: 0o644 });
