@@ -5,9 +5,10 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { AnySchema } from "@bufbuild/protobuf/wkt";
+import { AnySchema, timestampDate } from "@bufbuild/protobuf/wkt";
 import { pack, specTypeUrl } from "../../../shim/proto/any.js";
 import { OptionsSchema } from "../../../shim/proto/gen/runtimeoptions_pb.js";
+import { DeleteResponseSchema } from "../../../shim/proto/gen/task_pb.js";
 import { RuntimeInfoSchema } from "../../../shim/proto/gen/types_pb.js";
 import { capture, check } from "../../harness/command.js";
 import { programs, repository } from "../../harness/paths.js";
@@ -29,6 +30,8 @@ describe("containerd-shim-tine-v2", () => {
   beforeEach(async () => {
     await writeFile(join(bundle, "config.json"), "{}");
     await rm(join(bundle, "address"), { force: true });
+    // As a container leaves it that was not deleted in order.
+    await writeFile(join(bundle, "jail.json"), "{}");
   });
 
   after(() => rm(folder, { recursive: true, force: true }));
@@ -69,6 +72,18 @@ describe("containerd-shim-tine-v2", () => {
       });
       const expected = [bundle, ...passedOn("/run/elsewhere"), "--bundle", bundle];
       assert.deepEqual(result, { status: 5, stdout: JSON.stringify(expected), stderr: "" });
+    });
+
+    it("answers itself when nothing is left of the container", async () => {
+      await rm(join(bundle, "jail.json"));
+      const before = Date.now();
+      const { status, stdout } = spawnSync(launcher, [...flags(), "-bundle", bundle, "delete"], {
+        env: { PATH: "/none" },
+      });
+      const { pid, exitStatus, exitedAt } = fromBinary(DeleteResponseSchema, new Uint8Array(stdout));
+      assert.deepEqual({ status, pid, exitStatus }, { status: 0, pid: 0, exitStatus: 137 });
+      const at = exitedAt === undefined ? 0 : timestampDate(exitedAt).getTime();
+      assert.ok(at >= before - 1 && at <= Date.now(), `${at}`);
     });
 
     it("goes on without a socket when the bundle has no config.json", async () => {
