@@ -1,0 +1,80 @@
+// What every machine must manage before anything finer is asked: fork, exec, a signal, a thread, a fault.
+#include "check.h"
+#include <pthread.h>
+
+static volatile sig_atomic_t handled;
+static void on_signal(int number) { handled = number; }
+
+static void *add(void *value) { return (void *)((long)value + 1); }
+
+static volatile int faulted;
+static void on_fault(int number, siginfo_t *info, void *context) {
+    (void)context;
+    faulted = number == SIGSEGV && info->si_addr == (void *)16 && info->si_code == SEGV_MAPERR;
+    _exit(faulted ? 11 : 12);
+}
+
+int main(int argc, char **argv) {
+    volatile int *volatile bad = (volatile int *)16;
+    if (argc == 2) {
+        printf("%s %d\n", argv[1], getpid() != getppid());
+        return 7;
+    }
+    int value = 1, status;
+    pid_t child = fork();
+    if (child == 0) {
+        value = 2;
+        _exit(value + 3);
+    }
+    CHECK("waits for the child", waitpid(child, &status, 0) == child);
+    CHECK_EQ("the child's status", status, 5 << 8);
+    CHECK_EQ("the parent's memory is its own", value, 1);
+
+    child = fork();
+    if (child == 0) {
+        execl("/proc/self/exe", "smoke", "executed", NULL);
+        _exit(1);
+    }
+    waitpid(child, &status, 0);
+    CHECK_EQ("the executed program's status", status, 7 << 8);
+
+    struct sigaction action = {.sa_handler = on_signal};
+    sigaction(SIGUSR1, &action, NULL);
+    raise(SIGUSR1);
+    CHECK_EQ("a signal is handled", handled, SIGUSR1);
+    child = fork();
+    if (child == 0) {
+        usleep(20000);
+        kill(getppid(), SIGUSR1);
+        _exit(0);
+    }
+    handled = 0;
+    CHECK_EQ("a signal interrupts a sleep", usleep(5000000) == -1 && errno == EINTR, 1);
+    CHECK_EQ("which one", handled, SIGUSR1);
+    waitpid(child, &status, 0);
+
+    pthread_t thread;
+    void *result = NULL;
+    CHECK("a thread starts", pthread_create(&thread, NULL, add, (void *)41L) == 0);
+    pthread_join(thread, &result);
+    CHECK_EQ("a thread's result", (long)result, 42);
+
+    child = fork();
+    if (child == 0) {
+        struct sigaction fault = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
+        sigaction(SIGSEGV, &fault, NULL);
+        *bad = 1;
+        _exit(0);
+    }
+    waitpid(child, &status, 0);
+    CHECK_EQ("a fault is a signal", status, 11 << 8);
+    child = fork();
+    if (child == 0) {
+        *bad = 1;
+        _exit(0);
+    }
+    waitpid(child, &status, 0);
+    CHECK_EQ("an unhandled fault kills", status & 0x7f, SIGSEGV);
+    CHECK("the clock runs", time(NULL) > 1000000);
+    return check_failures != 0;
+}
