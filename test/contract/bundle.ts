@@ -76,7 +76,7 @@ export function specification(id: string, args: readonly string[], terminal: boo
     annotations: {},
     linux: {
       namespaces: ["pid", "ipc", "uts", "mount", "network"].map((type) => ({ type })),
-      cgroupsPath: `/tine-contract/${id}`,
+      cgroupsPath: `/tine-contract-${process.pid}-${id}`,
       resources: { devices: [{ allow: false, access: "rwm" }] },
       maskedPaths: ["/proc/kcore", "/proc/keys", "/proc/timer_list"],
       readonlyPaths: ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"],
