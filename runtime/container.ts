@@ -12,13 +12,7 @@ import type { ProcessStdio } from "./stdio.js";
 
 /** Where a container is in its life. */
 export type ContainerState =
-  | "created"
-  | "running"
-  | "pausing"
-  | "paused"
-  | "resuming"
-  | "stopped"
-  | "deleted";
+  "created" | "running" | "pausing" | "paused" | "resuming" | "stopped" | "deleted";
 
 /** What moves it on. */
 export type ContainerStep = "start" | "pause" | "paused" | "resume" | "resumed" | "stop" | "delete";
@@ -106,9 +100,7 @@ export class Container {
   /** What clients are told of a process: its own state, or the container's while that is frozen. */
   stateOf(process: Process): ProcessState | "paused" | "pausing" {
     const { state } = this;
-    return process.state === "running" && (state === "paused" || state === "pausing")
-      ? state
-      : process.state;
+    return process.state === "running" && (state === "paused" || state === "pausing") ? state : process.state;
   }
 
   /**

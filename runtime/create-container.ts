@@ -82,7 +82,9 @@ export async function createContainer(
   const { program } = jail;
   const [resources] = await Promise.all([
     ContainerResources.of(init.pid),
-    program === undefined ? undefined : attempt("create", () => checkJailedProgram("create", init.pid, program)),
+    program === undefined
+      ? undefined
+      : attempt("create", () => checkJailedProgram("create", init.pid, program)),
   ]);
   undo.keep();
   return new Container(id, bundle, init, new JailedContainer(id, entry, runc, resources, log), tell);

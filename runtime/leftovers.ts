@@ -14,7 +14,11 @@ import type { RuntimeSettings } from "./settings.js";
  * @param settings - used where the bundle does not say with which it was made
  * @returns the pid its first process had, 0 when that is not known
  */
-export async function removeLeftovers(id: string, bundle: string, settings: RuntimeSettings): Promise<number> {
+export async function removeLeftovers(
+  id: string,
+  bundle: string,
+  settings: RuntimeSettings,
+): Promise<number> {
   const record = await readJailRecord(bundle);
   const binary = record?.runcBinary ?? settings.runcBinary;
   const root = record?.runcRoot ?? runcRoot(settings);

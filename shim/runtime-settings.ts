@@ -12,10 +12,7 @@ export interface SettingsContext {
 }
 
 /** tine.toml as the runtime takes it. */
-export function runtimeSettings(
-  settings: Settings,
-  { socket, log }: SettingsContext,
-): RuntimeSettings {
+export function runtimeSettings(settings: Settings, { socket, log }: SettingsContext): RuntimeSettings {
   const { strategy } = settings.fork;
   return {
     runcBinary: settings.runtime.runc,

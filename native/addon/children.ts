@@ -56,9 +56,7 @@ let holds = 0;
 export function spawnChild(options: SpawnOptions): Child {
   const { file, args, environment, workingDirectory, descriptors, newSession } = options;
   const argv = [file, ...args];
-  return adoptChild(
-    addon.spawn(file, argv, environment, workingDirectory, descriptors, newSession ?? false),
-  );
+  return adoptChild(addon.spawn(file, argv, environment, workingDirectory, descriptors, newSession ?? false));
 }
 
 /**
@@ -86,7 +84,7 @@ export function adoptChild(pid: number): Child {
         }
       } catch (error) {
         release();
-        reject(error);
+        reject(error instanceof Error ? error : new Error(String(error)));
       }
     });
     const release = (): void => {
@@ -122,19 +120,19 @@ export function reapOrphans(): void {
 }
 
 /**
- * While held, the exit of an unknown child is kept for {@link adoptChild}:
- * hold it around a program that leaves a child behind, until its pid is known.
+ * Keeps the exits of unknown children for {@link adoptChild} while `work` runs:
+ * a program that leaves a child behind, until its pid is known.
  */
-export function holdOrphans(): Disposable {
+export async function keepingOrphans<Result>(work: () => Promise<Result>): Promise<Result> {
   holds += 1;
-  return {
-    [Symbol.dispose]: () => {
-      holds -= 1;
-      if (holds === 0) {
-        unclaimed.clear();
-      }
-    },
-  };
+  try {
+    return await work();
+  } finally {
+    holds -= 1;
+    if (holds === 0) {
+      unclaimed.clear();
+    }
+  }
 }
 
 function sweep(): void {

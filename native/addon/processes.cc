@@ -72,6 +72,8 @@ Napi::Value spawn(const Napi::CallbackInfo &info) {
         moved.emplace_back(check(env, "fcntl", fcntl(source, F_DUPFD_CLOEXEC, above)));
         posix_spawn_file_actions_adddup2(actions.get(), moved.back().get(), static_cast<int>(target));
     }
+    // What this process itself was given without close-on-exec goes no further.
+    posix_spawn_file_actions_addclosefrom_np(actions.get(), static_cast<int>(wanted.Length()));
     if (info[3].IsString()) {
         const std::string directory = info[3].As<Napi::String>().Utf8Value();
         posix_spawn_file_actions_addchdir_np(actions.get(), directory.c_str());

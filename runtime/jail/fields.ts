@@ -3,9 +3,7 @@ export type Fields = Record<string, unknown>;
 
 /** The value as an object; undefined when it is anything else. */
 export function fieldsOf(value: unknown): Fields | undefined {
-  return typeof value === "object" && value !== null && !Array.isArray(value)
-    ? (value as Fields)
-    : undefined;
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Fields) : undefined;
 }
 
 /** The value as a list; empty when it is anything else. */

@@ -126,7 +126,11 @@ export async function attempt(command: "create" | "exec", work: () => Promise<vo
 }
 
 /** {@link checkProgram}, with an error that begins as runc's own would. */
-export async function checkJailedProgram(command: "create" | "exec", pid: number, program: Program): Promise<void> {
+export async function checkJailedProgram(
+  command: "create" | "exec",
+  pid: number,
+  program: Program,
+): Promise<void> {
   try {
     await checkProgram(pid, program);
   } catch (error) {

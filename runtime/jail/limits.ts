@@ -75,7 +75,12 @@ export function jailLimits(rlimits: unknown, inherited: InheritedLimits): JailLi
     }
   }
 
-  const stackHard = within(larger(guestStack.hard, MONITOR_STACK), guestStack.hard, inherited.stack.hard, inherited);
+  const stackHard = within(
+    larger(guestStack.hard, MONITOR_STACK),
+    guestStack.hard,
+    inherited.stack.hard,
+    inherited,
+  );
   const stackSoft = MONITOR_STACK < stackHard ? MONITOR_STACK : stackHard;
   const result = [...others, limit("RLIMIT_STACK", { soft: stackSoft, hard: stackHard })];
   const monitorOptions = [`--rlimit-stack=${guestStack.soft}:${guestStack.hard}`];

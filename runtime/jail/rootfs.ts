@@ -60,8 +60,8 @@ const PROPAGATION: ReadonlyMap<string, number> = new Map([
   ["rshared", (1 << 20) | MS_REC],
 ]);
 
-/** mount(2) copies at most a page of options; leave room for what file systems add. */
-const LONGEST_OPTIONS = 4096 - 512;
+/** mount(2) copies at most a page of options, and cuts off the rest without a word. */
+const LONGEST_OPTIONS = 4095;
 
 /** A mount's options, sorted by how mount(2) takes them. */
 export interface MountCall {
@@ -108,6 +108,9 @@ export async function mountRoot(root: string, mounts: readonly Mount[]): Promise
       const target = mount.target === "" ? root : `${root}/${mount.target}`;
       const type = mount.type === "bind" ? "" : mount.type;
       try {
+        if (Buffer.byteLength(data) > LONGEST_OPTIONS) {
+          throw new Error("the options do not fit a page");
+        }
         await addon.mount(mount.source, target, type, flags, data, directory);
         // The first call of a bind mount ignores every flag but MS_REC.
         if ((flags & MS_BIND) !== 0 && (flags & MS_RDONLY) !== 0) {
@@ -149,9 +152,12 @@ export async function unmountRoot(root: string): Promise<void> {
   }
 }
 
-function shortened(type: string, options: readonly string[]): { options: readonly string[]; directory: string } {
+function shortened(
+  type: string,
+  options: readonly string[],
+): { options: readonly string[]; directory: string } {
   const lower = options.find((option) => option.startsWith("lowerdir="));
-  if (type !== "overlay" || lower === undefined || options.join(",").length < LONGEST_OPTIONS) {
+  if (type !== "overlay" || lower === undefined || Buffer.byteLength(options.join(",")) <= LONGEST_OPTIONS) {
     return { options, directory: "" };
   }
   const folders = lower.slice("lowerdir=".length).split(":");

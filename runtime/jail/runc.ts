@@ -2,7 +2,13 @@ import { accessSync, closeSync, constants, openSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { addon } from "../../native/addon/addon.js";
-import { adoptChild, holdOrphans, spawnChild, type Child, type Exit } from "../../native/addon/children.js";
+import {
+  adoptChild,
+  keepingOrphans,
+  spawnChild,
+  type Child,
+  type Exit,
+} from "../../native/addon/children.js";
 import { RuntimeError, systemCodeOf } from "../errors.js";
 import { readToEnd } from "./read-to-end.js";
 
@@ -107,14 +113,13 @@ export class Runc {
     ];
     // The process's parent is gone when runc is: until its number is known,
     // its exit must not be taken for an unknown orphan's.
-    using _hold = holdOrphans();
-    const runc = this.#spawn(args, [...stdio, ...inherited, ...further]);
-    const exit = await runc.exited;
-    if (exit.status !== 0) {
-      const log = await readFile(logFile, "utf8").catch(() => "");
-      throw failure(exit, log);
-    }
-    return adoptChild(Number(await readFile(pidFile, "utf8")));
+    return keepingOrphans(async () => {
+      const exit = await this.#spawn(args, [...stdio, ...inherited, ...further]).exited;
+      if (exit.status !== 0) {
+        throw failure(exit, await readFile(logFile, "utf8").catch(() => ""));
+      }
+      return adoptChild(Number(await readFile(pidFile, "utf8")));
+    });
   }
 
   async #run(command: readonly string[], stdin?: number): Promise<void> {

@@ -81,8 +81,13 @@ async function processesUnder(directory: string): Promise<readonly number[]> {
     readdir(directory, { withFileTypes: true }),
   ]);
   const below = await Promise.all(
-    entries.filter((entry) => entry.isDirectory()).map((entry) => processesUnder(`${directory}/${entry.name}`)),
+    entries
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => processesUnder(`${directory}/${entry.name}`)),
   );
-  const pids = own.split("\n").filter((line) => line !== "").map(Number);
+  const pids = own
+    .split("\n")
+    .filter((line) => line !== "")
+    .map(Number);
   return [...pids, ...below.flat()];
 }

@@ -50,9 +50,7 @@ export function keyedNumbers(text: string | undefined): ReadonlyMap<string, bigi
 }
 
 /** A file of `device name=number name=number …` lines. */
-export function nestedNumbers(
-  text: string | undefined,
-): ReadonlyMap<string, ReadonlyMap<string, bigint>> {
+export function nestedNumbers(text: string | undefined): ReadonlyMap<string, ReadonlyMap<string, bigint>> {
   const values = new Map<string, ReadonlyMap<string, bigint>>();
   for (const line of (text ?? "").split("\n")) {
     const [name, ...pairs] = line.trim().split(" ");

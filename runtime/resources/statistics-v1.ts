@@ -62,7 +62,10 @@ async function processors(accounting: string | undefined, scheduling: string | u
       total: numberIn(total),
       kernel: (spent.get("system") ?? 0n) * NANOSECONDS_PER_TICK,
       user: (spent.get("user") ?? 0n) * NANOSECONDS_PER_TICK,
-      perCpu: (each ?? "").split(" ").filter((value) => value.trim() !== "").map(numberIn),
+      perCpu: (each ?? "")
+        .split(" ")
+        .filter((value) => value.trim() !== "")
+        .map(numberIn),
     },
     throttling: {
       periods: throttle.get("nr_periods") ?? 0n,

@@ -93,7 +93,7 @@ export class Logger {
 
 async function endsWithin(child: Child, milliseconds: number): Promise<boolean> {
   using timer = new DisposableTimer(milliseconds);
-  return Promise.race([child.exited.then(() => true), timer.over.then(() => false)]);
+  return await Promise.race([child.exited.then(() => true), timer.over.then(() => false)]);
 }
 
 /** A timer that does not outlive its use. */

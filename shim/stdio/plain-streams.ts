@@ -25,7 +25,12 @@ export class PlainStreams implements ProcessStdio {
   /** Of {@link descriptors}, those to close when the process has its own. */
   readonly #ours: number[] = [];
 
-  constructor(input: FifoInput | undefined, stdout: PlainOutput, stderr: PlainOutput, logger: Logger | undefined) {
+  constructor(
+    input: FifoInput | undefined,
+    stdout: PlainOutput,
+    stderr: PlainOutput,
+    logger: Logger | undefined,
+  ) {
     this.#input = input;
     this.#logger = logger;
     let reading: number;

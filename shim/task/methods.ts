@@ -116,7 +116,13 @@ export function taskMethods(host: TaskHost): TaskMethods {
           const execId = execs.get(pid);
           return execId === undefined || execId === ""
             ? { pid }
-            : { pid, info: packed(ProcessDetailsSchema.typeName, toBinary(ProcessDetailsSchema, create(ProcessDetailsSchema, { execId }))) };
+            : {
+                pid,
+                info: packed(
+                  ProcessDetailsSchema.typeName,
+                  toBinary(ProcessDetailsSchema, create(ProcessDetailsSchema, { execId })),
+                ),
+              };
         }),
       };
     },
@@ -146,8 +152,14 @@ export function taskMethods(host: TaskHost): TaskMethods {
       const statistics = await find(id).statistics();
       const stats =
         statistics.mode === "v1"
-          ? packed(MetricsV1Schema.typeName, toBinary(MetricsV1Schema, create(MetricsV1Schema, statistics.metrics)))
-          : packed(MetricsV2Schema.typeName, toBinary(MetricsV2Schema, create(MetricsV2Schema, statistics.metrics)));
+          ? packed(
+              MetricsV1Schema.typeName,
+              toBinary(MetricsV1Schema, create(MetricsV1Schema, statistics.metrics)),
+            )
+          : packed(
+              MetricsV2Schema.typeName,
+              toBinary(MetricsV2Schema, create(MetricsV2Schema, statistics.metrics)),
+            );
       return { stats };
     },
 

@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { jailLimits, type InheritedLimits } from "../../../../runtime/jail/limits.js";
+
+const UNLIMITED = 18_446_744_073_709_551_615n;
+
+function inherited(mayRaise: boolean): InheritedLimits {
+  return {
+    stack: { soft: 8_388_608n, hard: UNLIMITED },
+    descriptors: { soft: 1024n, hard: 4096n },
+    mayRaise,
+  };
+}
+
+function descriptors(soft: bigint, hard: bigint, mayRaise: boolean) {
+  const asked = [{ type: "RLIMIT_NOFILE", soft, hard }];
+  const { rlimits, monitorOptions } = jailLimits(asked, inherited(mayRaise));
+  return {
+    limit: rlimits.find(({ type }) => type === "RLIMIT_NOFILE"),
+    option: monitorOptions.find((option) => option.startsWith("--rlimit-nofile=")),
+  };
+}
+
+describe("a process's limits in the jail", () => {
+  it("give the monitor a stack of 8 MiB and tell it the guest's", () => {
+    const cases = [
+      { soft: UNLIMITED, hard: UNLIMITED, set: { soft: 8_388_608n, hard: UNLIMITED } },
+      { soft: 65_536n, hard: 65_536n, set: { soft: 8_388_608n, hard: 8_388_608n } },
+    ];
+    for (const { soft, hard, set } of cases) {
+      assert.deepEqual(jailLimits([{ type: "RLIMIT_STACK", soft, hard }], inherited(true)), {
+        rlimits: [{ type: "RLIMIT_STACK", ...set }],
+        monitorOptions: [`--rlimit-stack=${soft}:${hard}`],
+      });
+    }
+  });
+
+  it("give the guest what it would inherit when nothing is said", () => {
+    assert.deepEqual(jailLimits(undefined, inherited(false)), {
+      rlimits: [{ type: "RLIMIT_STACK", soft: 8_388_608n, hard: UNLIMITED }],
+      monitorOptions: [`--rlimit-stack=8388608:${UNLIMITED}`],
+    });
+  });
+
+  it("give the monitor 64 descriptors more than the guest", () => {
+    assert.deepEqual(descriptors(100n, 200n, false), {
+      limit: { type: "RLIMIT_NOFILE", soft: 264n, hard: 264n },
+      option: "--rlimit-nofile=100:200",
+    });
+  });
+
+  it("give it as many more as may be had without the right to raise", () => {
+    assert.equal(descriptors(4000n, 4080n, false).limit?.["hard"], 4096n);
+    assert.equal(descriptors(4000n, 4080n, true).limit?.["hard"], 4144n);
+  });
+
+  it("leave a limit that cannot be set for runc to refuse", () => {
+    assert.equal(descriptors(5000n, 5000n, false).limit?.["hard"], 5000n);
+  });
+
+  it("do not wrap around at no limit at all", () => {
+    assert.equal(descriptors(UNLIMITED, UNLIMITED, true).limit?.["hard"], UNLIMITED);
+  });
+});
