@@ -23,7 +23,12 @@ export const nativeParts = {
     output: "build/san/tine-vmm",
     compiler: "g++",
     sources: () => monitorSources("x86_64"),
-    compile: [...monitor, "-Inative/vmm/arch/x86_64/include", "-fsanitize=undefined", "-fno-sanitize-recover"],
+    compile: [
+      ...monitor,
+      "-Inative/vmm/arch/x86_64/include",
+      "-fsanitize=undefined",
+      "-fno-sanitize-recover",
+    ],
     link: ["-static-pie", "-fsanitize=undefined"],
   },
   aarch64: {
