@@ -102,7 +102,11 @@ int64_t sys_munlockall(Call& c) {
   return 0;
 }
 
-int64_t sys_remap_file_pages(Call&) { return -EINVAL; }
+// Which page of the file lies where is the host mapping's affair alone: the guest's protections stay.
+int64_t sys_remap_file_pages(Call& c) {
+  if (!guest_range_ok(c.a[0], c.a[1])) return -EINVAL;
+  return raw(SYS_remap_file_pages, hp(c.ptr(0)), c.a[1], c.a[2], c.a[3], c.a[4]);
+}
 
 int64_t sys_mbind(Call& c) {
   if (c.a[1] && !guest_range_ok(c.a[0], c.a[1])) return -EFAULT;

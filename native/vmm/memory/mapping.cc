@@ -25,6 +25,13 @@ bool mount_forbids_exec(int fd) {
   return raw(SYS_fstatfs, static_cast<uint64_t>(fd), arg(&info)) == 0 && (info.f_flags & kMountNoExec);
 }
 
+// ThreadSanitizer forbids itself all that lies between its regions, in one mapping without access that runs through
+// the refused zone: the zone's own part needs no mapping.
+bool spans_refused(const MapRequest& q) {
+  return q.prot == PROT_NONE && (q.flags & MAP_ANONYMOUS) && q.address < kRefusedStart && q.bytes <= kGuestEnd - q.address &&
+         q.address + q.bytes > kRefusedEnd;
+}
+
 }  // namespace
 
 int64_t AddressSpace::map(Thread& t, const MapRequest& request) {
@@ -49,6 +56,15 @@ int64_t AddressSpace::map_locked(Thread& t, MapRequest q) {
   if (q.flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
     at = q.address;
     if (at & (unit - 1)) return -EINVAL;
+    if (spans_refused(q)) {
+      MapRequest below = q, above = q;
+      below.bytes = kRefusedStart - at;
+      above.address = kRefusedEnd;
+      above.bytes = at + q.bytes - kRefusedEnd;
+      if ((q.flags & MAP_FIXED_NOREPLACE) && !is_free(above.address, above.bytes)) return -EEXIST;
+      int64_t result = map_locked(t, above);
+      return result < 0 ? result : map_locked(t, below);
+    }
     if (!guest_range_ok(at, q.bytes)) return -ENOMEM;
     if (at < kMinimumAddress) return -EPERM;
     if (!is_free(at, q.bytes)) {

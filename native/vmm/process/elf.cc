@@ -62,11 +62,12 @@ int64_t map_elf(Thread& t, int fd, Placement placement, bool randomize, LoadedEl
     q.flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     if (alignment > kPage) q.bytes += alignment;
     if (placement == Placement::kProgram) {
-      // 2^20 places, each early in a 32 MiB extent, so that program and heap share one memory slot.
+      // 2^26 places in the 1 TiB that Linux uses with 28 random bits (ThreadSanitizer knows no other), each early in
+      // a 32 MiB extent, so that program and heap share one memory slot.
       q.address = kProgramBase;
       if (randomize) {
         uint64_t r = random_number();
-        q.address = ((kProgramBase >> 25) + (r & 0xfffff)) * (32ull << 20) + ((r >> 20) & 0x7ff) * kPage;
+        q.address = ((kProgramBase >> 25) + (r & 0x7fff)) * (32ull << 20) + ((r >> 20) & 0x7ff) * kPage;
       }
       q.address = (q.address + alignment - 1) & ~(alignment - 1);
     }
