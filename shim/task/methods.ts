@@ -1,10 +1,11 @@
-import { create, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
-import type { Any, AnySchema } from "@bufbuild/protobuf/wkt";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { Any } from "@bufbuild/protobuf/wkt";
 import type { Container } from "../../runtime/container.js";
 import { RuntimeError } from "../../runtime/errors.js";
 import type { Process } from "../../runtime/process.js";
 import type { ProcessStdio } from "../../runtime/stdio.js";
 import type { Mount } from "../../runtime/jail/rootfs.js";
+import { pack } from "../proto/any.js";
 import { MetricsSchema as MetricsV1Schema } from "../proto/gen/cgroups1_pb.js";
 import { MetricsSchema as MetricsV2Schema } from "../proto/gen/cgroups2_pb.js";
 import { Status } from "../proto/gen/process_pb.js";
@@ -116,13 +117,7 @@ export function taskMethods(host: TaskHost): TaskMethods {
           const execId = execs.get(pid);
           return execId === undefined || execId === ""
             ? { pid }
-            : {
-                pid,
-                info: packed(
-                  ProcessDetailsSchema.typeName,
-                  toBinary(ProcessDetailsSchema, create(ProcessDetailsSchema, { execId })),
-                ),
-              };
+            : { pid, info: pack(ProcessDetailsSchema, create(ProcessDetailsSchema, { execId })) };
         }),
       };
     },
@@ -152,14 +147,8 @@ export function taskMethods(host: TaskHost): TaskMethods {
       const statistics = await find(id).statistics();
       const stats =
         statistics.mode === "v1"
-          ? packed(
-              MetricsV1Schema.typeName,
-              toBinary(MetricsV1Schema, create(MetricsV1Schema, statistics.metrics)),
-            )
-          : packed(
-              MetricsV2Schema.typeName,
-              toBinary(MetricsV2Schema, create(MetricsV2Schema, statistics.metrics)),
-            );
+          ? pack(MetricsV1Schema, create(MetricsV1Schema, statistics.metrics))
+          : pack(MetricsV2Schema, create(MetricsV2Schema, statistics.metrics));
       return { stats };
     },
 
@@ -186,11 +175,6 @@ function streamsOf({ stdin, stdout, stderr, terminal }: RequestedStreams): Reque
 /** Nothing while it runs: an unset time must not be sent. */
 function exitOf({ exit }: Process) {
   return exit === undefined ? {} : { exitStatus: exit.status, exitedAt: timestamp(exit.at) };
-}
-
-/** An Any as containerd's typeurl package writes it: the bare name of the type. */
-function packed(typeUrl: string, value: Uint8Array): MessageInitShape<typeof AnySchema> {
-  return { typeUrl, value };
 }
 
 function required(field: string, value: string): string {

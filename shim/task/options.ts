@@ -1,6 +1,6 @@
-import { fromBinary } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
-import { RuntimeError } from "../../runtime/errors.js";
+import { messageOf, RuntimeError } from "../../runtime/errors.js";
+import { unpack } from "../proto/any.js";
 import { OptionsSchema } from "../proto/gen/runtimeoptions_pb.js";
 
 /** Where a client wants the settings to come from. */
@@ -16,21 +16,13 @@ export interface ConfigurationSource {
  * @throws RuntimeError `invalid-argument` when they cannot be read
  */
 export function configurationSource(options: Any | undefined): ConfigurationSource {
-  if (options === undefined || typeName(options) !== OptionsSchema.typeName) {
-    return { path: undefined, body: undefined };
-  }
   try {
-    const { configPath, configBody } = fromBinary(OptionsSchema, options.value);
+    const { configPath = "", configBody = new Uint8Array(0) } = unpack(options, OptionsSchema) ?? {};
     return {
       path: configPath === "" ? undefined : configPath,
       body: configBody.length === 0 ? undefined : Buffer.from(configBody).toString("utf8"),
     };
   } catch (error) {
-    throw new RuntimeError("invalid-argument", "the runtime options cannot be read", { cause: error });
+    throw new RuntimeError("invalid-argument", `runtime options: ${messageOf(error)}`, { cause: error });
   }
-}
-
-/** containerd writes type URLs with and without a host. */
-function typeName({ typeUrl }: Any): string {
-  return typeUrl.slice(typeUrl.lastIndexOf("/") + 1);
 }
