@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { check } from "../harness/command.js";
+import { capture, check, CommandError } from "../harness/command.js";
 import { repository } from "../harness/paths.js";
 import { initramfs, type InitramfsEntry } from "./initramfs.js";
 import { rigKernel, type DebianArchitecture } from "./kernel.js";
@@ -48,6 +48,19 @@ export const armMachine: RigMachine = {
   compiler: "aarch64-linux-gnu-gcc",
 };
 
+/** A rig did not run its commands to their end. */
+export class RigError extends Error {
+  override readonly name = "RigError";
+
+  constructor(
+    readonly code: "time-out" | "incomplete",
+    problem: string,
+    readonly console: string,
+  ) {
+    super(`${problem}; the console said:\n${console}`);
+  }
+}
+
 /** What one command on the rig did. */
 export interface RigResult {
   /** Exit status; 128 + n after signal n. */
@@ -62,7 +75,7 @@ export interface RigResult {
  *
  * @param files paths here of the executables to put into the rig's /bin, under their own names.
  * @param limit milliseconds for the whole of it.
- * @throws {CommandError} `time-out`, with what the console showed.
+ * @throws {RigError} with what the console showed.
  */
 export async function runOnRig(
   machine: RigMachine,
@@ -77,16 +90,21 @@ export async function runOnRig(
     await buildStatic(machine, join(repository, "test/rigs/init.c"), init);
     const image = join(scratch, "initramfs");
     await writeFile(image, initramfs(await entries(init, kernel.modules, files, commands)));
-    const { stdout } = await check(
+    // A file takes whatever comes at once; a full pipe would make the emulated line drop characters.
+    const log = join(scratch, "console");
+    const ran = await capture(
       [
         ...machine.emulator,
-        ...["-m", "1024", "-smp", "2", "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot"],
+        ...["-m", "1024", "-smp", "2", "-nodefaults", "-display", "none", "-serial", `file:${log}`, "-no-reboot"],
         ...["-kernel", kernel.image, "-initrd", image],
         ...["-append", `console=${machine.console} quiet loglevel=3 panic=-1`],
       ],
       { limit },
-    );
-    return results(stdout, commands.length);
+    ).catch((error: unknown) => error);
+    const text = await readFile(log, "utf8").catch(() => "");
+    if (ran instanceof CommandError) throw new RigError("time-out", `no end after ${limit} ms`, text);
+    if (ran instanceof Error) throw ran;
+    return results(text, commands.length);
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
@@ -138,12 +156,12 @@ function results(text: string, expected: number): RigResult[] {
   const found: RigResult[] = [];
   let rest = text;
   for (;;) {
-    const end = /\x1e(\d+)\r?\n/.exec(rest);
+    const end = /\u001e(\d+)\r?\n/.exec(rest);
     if (end === null) break;
     found.push({ status: Number(end[1]), output: rest.slice(0, end.index).replaceAll("\r\n", "\n") });
     rest = rest.slice(end.index + end[0].length);
   }
   if (found.length !== expected)
-    throw new Error(`the rig ran ${found.length} of ${expected} commands; the console said:\n${text}`);
+    throw new RigError("incomplete", `the rig ran ${found.length} of ${expected} commands`, text);
   return found;
 }
