@@ -17,6 +17,7 @@ constexpr const char* kUsage =
     "  --rlimit-nofile=S:H     the guest's own RLIMIT_NOFILE\n"
     "  --root=DIR --cwd=DIR    change root and working directory first\n"
     "  --fork=STRATEGY         auto, cow, selective-cow or region-copy\n"
+    "  --exitless=MODE         calls without leaving the machine: auto, off or on\n"
     "  --jailed                runs as a container's process: confine the monitor itself\n"
     "  --probe                 print what this machine's KVM offers, as JSON\n"
     "  --syscalls              print the system-call table, as JSON\n"
@@ -48,12 +49,15 @@ const char* value_of(const char* argument, const char* name) {
   return std::strncmp(argument, name, length) == 0 && argument[length] == '=' ? argument + length + 1 : nullptr;
 }
 
-int strategy(const char* word) {
-  const char* words[] = {"auto", "cow", "selective-cow", "region-copy"};
-  for (int i = 0; i < 4; i++)
+template <int N>
+int one_of(const char* word, const char* const (&words)[N], const char* problem) {
+  for (int i = 0; i < N; i++)
     if (std::strcmp(word, words[i]) == 0) return i;
-  usage("--fork: one of auto, cow, selective-cow, region-copy");
+  usage(problem);
 }
+
+constexpr const char* kStrategies[] = {"auto", "cow", "selective-cow", "region-copy"};
+constexpr const char* kExitless[] = {"auto", "off", "on"};  // in the order of tine::Exitless
 
 }  // namespace
 
@@ -75,7 +79,8 @@ int main(int argc, char** argv, char** envp) {
     else if ((v = value_of(a, "--seccomp-fd"))) options.seccomp_fd = number(v);
     else if ((v = value_of(a, "--root"))) options.root = v;
     else if ((v = value_of(a, "--cwd"))) options.directory = v;
-    else if ((v = value_of(a, "--fork"))) options.fork_strategy = strategy(v);
+    else if ((v = value_of(a, "--fork"))) options.fork_strategy = one_of(v, kStrategies, "--fork: one of auto, cow, selective-cow, region-copy");
+    else if ((v = value_of(a, "--exitless"))) options.exitless = one_of(v, kExitless, "--exitless: one of auto, off, on");
     else if ((v = value_of(a, "--rlimit-stack"))) options.has_stack = limit(v, options.stack) || (usage("--rlimit-stack wants SOFT:HARD"), true);
     else if ((v = value_of(a, "--rlimit-nofile"))) options.has_nofile = limit(v, options.nofile) || (usage("--rlimit-nofile wants SOFT:HARD"), true);
     else if (!std::strcmp(a, "--jailed")) options.jailed = true;

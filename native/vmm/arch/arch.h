@@ -27,18 +27,27 @@ uint64_t split_entry(uint64_t huge, uint64_t i);
 // A page of the kernel half.
 uint64_t kernel_entry(GuestPhys page, bool user, bool code);
 
+// A present entry has been replaced: where the machine's own caches do not notice, the next entry drops them.
+void arch_translation_changed();
+
 // ---- the machine --------------------------------------------------------------------------------------
 // Bytes of memory the CPU's own structures need: shared by all vCPUs, and for each vCPU.
 constexpr uint64_t kSharedCpuPages = 4;
-constexpr uint64_t kVcpuPages = 2;
+constexpr uint64_t kVcpuPages = 4;
 // Where those pages appear in guest-virtual space (the kernel's half, outside what a guest can map).
 constexpr uint64_t kKernelVirtual = 0xffff'ff80'0000'0000ull;
 
 // Fills the shared pages (descriptor tables, entry stubs). `shared` is their host address.
 void arch_prepare_shared(uint8_t* shared);
-// True for kernel-half pages that user mode must reach (the user-mode system call stub).
-bool arch_shared_page_is_user(uint64_t index);
-bool arch_shared_page_is_code(uint64_t index);
+// What a page of the kernel area is for: `index` counts from its start, shared pages first.
+struct KernelPage {
+  bool user, code;
+};
+KernelPage arch_kernel_page(uint64_t index);
+// KVM_CREATE_VM's argument.
+uint64_t arch_machine_type(int kvm_fd);
+// Before each KVM_RUN.
+void arch_before_entry(Vcpu& vcpu);
 // Sets a fresh vCPU up to enter user mode: control registers, MSRs, CPUID. `block` is the offset of its own
 // pages in the kernel area. Returns 0 or -errno.
 int64_t arch_prepare_vcpu(Vcpu& vcpu, uint8_t* block_host, uint64_t block_offset, GuestPhys page_table_root);
@@ -46,6 +55,7 @@ int64_t arch_prepare_vcpu(Vcpu& vcpu, uint8_t* block_host, uint64_t block_offset
 // ---- exits --------------------------------------------------------------------------------------------
 enum class Exit : uint8_t {
   kSystemCall,   // the guest asked for a system call; registers are as after `syscall` / `svc`
+  kCallFinished, // the machine was left while a served call was on its way back: the registers hold its result
   kException,    // a fault: see ExceptionInfo
   kInterrupted,  // a host signal
   kHostFault,    // the host could not provide a page (EFAULT)
@@ -65,6 +75,17 @@ Exit arch_classify(Vcpu& vcpu, int64_t run_result, ExceptionInfo& exception);
 bool arch_user_stub(Vcpu& vcpu);
 std::span<const uint8_t> arch_call_loop();
 const char* arch_kvm_kind(bool user_stub);
+
+// ---- calls without exits (kvm/runner.h) -----------------------------------------------------------------
+struct PostPage;
+PostPage* arch_post_page(Vcpu&);
+// After a system call left the machine: whether it did so with the call posted (kvm/runner.h).
+bool arch_left_with_post(Vcpu&);
+// Whether this machine's stub can post at all.
+bool arch_can_post(Vcpu&);
+bool arch_call_needs_registers(uint32_t number);
+uint64_t arch_ticks();
+void arch_pause();
 
 // ---- registers (user form) ----------------------------------------------------------------------------
 uint64_t guest_ip(Thread&);
@@ -93,6 +114,8 @@ void set_exception_context(Thread&, uint64_t trap, uint64_t error, uint64_t addr
 
 // Changes a copy of the host's vDSO where its code relies on something the machine lacks.
 void arch_adapt_vdso(uint8_t* image, uint64_t bytes);
+// What of the host's AT_HWCAP or AT_HWCAP2 (`type`) the machine offers too.
+uint64_t arch_hardware_capabilities(uint64_t type, uint64_t host);
 // What /proc/cpuinfo-minded programs expect in AT_PLATFORM.
 const char* arch_platform();
 

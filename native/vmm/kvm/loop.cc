@@ -13,9 +13,24 @@
 namespace tine {
 namespace {
 
+void finish_call(Thread& t, uint32_t number, int64_t result) {
+  if (result == kRegistersSet) return;
+  if (result == kRestart) {
+    if (t.pending) deliver_pending(t, true, number);
+    else rewind_guest_call(*t.vcpu, number);
+    return;
+  }
+  set_guest_result(*t.vcpu, result == kSeccompZero ? 0 : result);
+}
+
 void serve_system_call(Thread& t) {
   Vcpu& vcpu = *t.vcpu;
   uint32_t number = guest_call_number(vcpu);
+  if (take_posted_result(t)) {
+    finish_call(t, number, t.pairing.result);
+    return;
+  }
+  note_call_exit(t);
   if (t.pending) {
     // The signal came before the call: its handler runs first, then the call is made.
     rewind_guest_call(vcpu, number);
@@ -24,14 +39,7 @@ void serve_system_call(Thread& t) {
   Call call{t, number, {}};
   guest_call_arguments(vcpu, call.a);
   t.call_interrupted = false;
-  int64_t result = serve(call);
-  if (result == kRegistersSet) return;
-  if (result == kRestart) {
-    if (t.pending) deliver_pending(t, true, number);
-    else rewind_guest_call(vcpu, number);
-    return;
-  }
-  set_guest_result(*t.vcpu, result == kSeccompZero ? 0 : result);
+  finish_call(t, number, serve(call));
 }
 
 void serve_page_fault(Thread& t, const ExceptionInfo& e) {
@@ -58,11 +66,12 @@ void serve_page_fault(Thread& t, const ExceptionInfo& e) {
 void run_thread(Thread& t) {
   for (;;) {
     if (t.pending) deliver_pending(t, false, 0);
-    int64_t result = t.vcpu->enter();
+    int64_t result = enter_guest(t);
     if (t.vcpu->run->immediate_exit && !t.pending) t.vcpu->run->immediate_exit = 0;
     ExceptionInfo exception;
     switch (arch_classify(*t.vcpu, result, exception)) {
       case Exit::kSystemCall: serve_system_call(t); break;
+      case Exit::kCallFinished:
       case Exit::kInterrupted: break;
       case Exit::kException:
         if (exception.kind == ExceptionInfo::kPageFault) {

@@ -4,6 +4,9 @@
 
 namespace tine {
 
-int64_t Vcpu::enter() { return raw(SYS_ioctl, static_cast<uint64_t>(fd), KVM_RUN, 0); }
+int64_t Vcpu::enter() {
+  arch_before_entry(*this);
+  return raw(SYS_ioctl, static_cast<uint64_t>(fd), KVM_RUN, 0);
+}
 
 }  // namespace tine

@@ -17,7 +17,7 @@ class Vcpu {
   uint8_t* block = nullptr;      // host address of the CPU's own pages
   uint64_t block_offset = 0;     // the same within the kernel area
   bool entered_by_stub = false;  // last exit came through the system call stub
-  bool machine_form = false;     // registers are still as the machine left them
+  bool left_with_post = false;   // ... with the call in the post page
   Vcpu* next_parked = nullptr;
 
   int64_t enter();  // KVM_RUN: 0 or -errno

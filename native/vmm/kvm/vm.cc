@@ -4,6 +4,7 @@
 
 #include <cerrno>
 
+#include "arch/arch.h"
 #include "host/raw.h"
 #include "memory/address_space.h"
 #include "process/descriptors.h"
@@ -24,7 +25,7 @@ uint64_t kvm_run_bytes(int kvm_fd) {
 }
 
 int64_t Vm::create(Process& process) {
-  int64_t made = raw(SYS_ioctl, static_cast<uint64_t>(process.kvm_fd), KVM_CREATE_VM, 0);
+  int64_t made = raw(SYS_ioctl, static_cast<uint64_t>(process.kvm_fd), KVM_CREATE_VM, arch_machine_type(process.kvm_fd));
   if (is_error(made)) return made;
   int64_t owned = own_descriptor(process, static_cast<int>(made), kVmPlace, true);
   if (is_error(owned)) return owned;

@@ -1,12 +1,14 @@
 // Guest, host and guest-physical addresses, and the one map between the first two.
 //
-// host = guest XOR 2^46. The permutation exchanges the two halves of the 47-bit user address space, so
-// PIE, mmap and stack sit where Linux puts them (85 and 127 TiB) and the monitor, which the kernel loads
-// at the top of *its* space, faces a zone near 63 TiB that the guest is refused. Nothing is reserved on
-// the host: free space counts against no limit.
+// host = guest XOR the highest user address bit. The permutation exchanges the two halves of the user address space (47
+// bits on x86-64, 48 on arm64), so PIE, mmap and stack sit where Linux puts them (85 and 127 TiB, 170 and 255) and the
+// monitor, which the kernel loads at the top of *its* space, faces a zone below the middle (62 or 126 TiB) that the
+// guest is refused. Nothing is reserved on the host: free space counts against no limit.
 #pragma once
 #include <compare>
 #include <cstdint>
+
+#include "arch/layout.h"
 
 namespace tine {
 
@@ -30,14 +32,12 @@ struct GuestPhys {
 
 constexpr uint64_t kPage = 4096;
 constexpr uint64_t kHugePage = 2ull << 20;
-constexpr uint64_t kWindowBit = 1ull << 46;
-// One past the last user address, as TASK_SIZE_MAX on x86-64 with four-level paging.
-constexpr uint64_t kGuestEnd = (1ull << 47) - kPage;
+constexpr uint64_t kWindowBit = 1ull << (kUserAddressBits - 1);
 
 // The monitor's own mappings live in the host's top 2 TiB; the guest addresses that face them are refused.
-constexpr uint64_t kMonitorZoneStart = (1ull << 47) - (2ull << 40);
-constexpr uint64_t kRefusedStart = kMonitorZoneStart ^ kWindowBit;  // 62 TiB
-// Host page zero (mmap_min_addr) faces guest 64 TiB; a 4 GiB guard lies behind it.
+constexpr uint64_t kMonitorZoneStart = (1ull << kUserAddressBits) - (2ull << 40);
+constexpr uint64_t kRefusedStart = kMonitorZoneStart ^ kWindowBit;
+// Host page zero (mmap_min_addr) faces the middle; a 4 GiB guard lies behind it.
 constexpr uint64_t kRefusedEnd = kWindowBit + (4ull << 30);
 
 // True where [start, start + length) may hold guest memory.
@@ -56,7 +56,7 @@ constexpr uint64_t kAlwaysFaults = 0xffff'8000'0000'0000ull;
 // length at 2 GiB).
 constexpr HostAddr to_host(GuestAddr g) {
   if (g.v == 0) return {0};
-  if (g.v >= (1ull << 47)) return {kAlwaysFaults};
+  if (g.v >= (1ull << kUserAddressBits)) return {kAlwaysFaults};
   if (g.v >= kRefusedStart && g.v < kRefusedEnd) return {kAlwaysFaults};
   return {g.v ^ kWindowBit};
 }

@@ -15,7 +15,7 @@ namespace tine {
 struct Thread;
 
 // vCPUs whose own pages lie in the first pool.
-constexpr uint64_t kMaxVcpus = 960;
+constexpr uint64_t kMaxVcpus = 768;
 
 // What a mapping is, beside its protection.
 constexpr uint32_t kVmaShared = 1u << 0,

@@ -157,8 +157,10 @@ void AddressSpace::prepare_kernel_half() {
   uint8_t* area = tables_.pools()[0].host;
   arch_prepare_shared(area);
   uint64_t pages = kSharedCpuPages + kMaxVcpus * kVcpuPages;
-  for (uint64_t page = 0; page < pages; page++)
-    tables_.map_kernel(kKernelVirtual + page * kPage, {page * kPage}, arch_shared_page_is_user(page), arch_shared_page_is_code(page));
+  for (uint64_t page = 0; page < pages; page++) {
+    KernelPage kind = arch_kernel_page(page);
+    tables_.map_kernel(kKernelVirtual + page * kPage, {page * kPage}, kind.user, kind.code);
+  }
 }
 
 }  // namespace tine

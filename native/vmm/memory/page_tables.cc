@@ -14,6 +14,12 @@ constexpr int kTopLevel = 4;
 constexpr int shift_of(int level) { return 12 + 9 * (level - 1); }
 constexpr uint64_t index_at(uint64_t address, int level) { return (address >> shift_of(level)) & 511; }
 
+void set_leaf(uint64_t* at, uint64_t entry) {
+  uint64_t old = *at;
+  __atomic_store_n(at, entry, __ATOMIC_RELEASE);
+  if (old != entry && entry_present(old)) arch_translation_changed();
+}
+
 }  // namespace
 
 bool PageTables::add_pool(uint64_t bytes) {
@@ -30,6 +36,7 @@ bool PageTables::create(uint64_t reserved) {
   if (!add_pool(kPoolBytes)) return false;
   pools_[0].used = reserved;
   root_ = new_table();
+  if (kSplitPageTables) new_table();
   return true;
 }
 
@@ -49,8 +56,8 @@ GuestPhys PageTables::new_table() {
 
 // The entry for `at` at `level` (1 = 4 KiB leaves), making the tables above it when asked. A 2 MiB leaf on
 // the way down is split.
-uint64_t* PageTables::walk(uint64_t at, int level, bool make) {
-  uint64_t* entries = table(root_);
+uint64_t* PageTables::walk_from(GuestPhys root, uint64_t at, int level, bool make) {
+  uint64_t* entries = table(root);
   for (int l = kTopLevel; l > level; l--) {
     uint64_t* entry = &entries[index_at(at, l)];
     if (!entry_present(*entry)) {
@@ -64,7 +71,7 @@ uint64_t* PageTables::walk(uint64_t at, int level, bool make) {
       uint64_t* small = table(next);
       uint64_t huge = *entry;
       for (uint64_t i = 0; i < 512; i++) small[i] = split_entry(huge, i);
-      __atomic_store_n(entry, table_entry(next), __ATOMIC_RELEASE);
+      set_leaf(entry, table_entry(next));
     }
     entries = table(entry_target(*entry));
   }
@@ -79,7 +86,7 @@ void PageTables::map(uint64_t start, uint64_t bytes, GuestPhys to, uint32_t prot
       if (!entry) return;
       // A table that exists stays: see the note on permanence in the header.
       if (!entry_present(*entry) || entry_is_huge(*entry)) {
-        __atomic_store_n(entry, page_entry(to, prot, true), __ATOMIC_RELEASE);
+        set_leaf(entry, page_entry(to, prot, true));
         start += kHugePage;
         to = to + kHugePage;
         continue;
@@ -89,7 +96,7 @@ void PageTables::map(uint64_t start, uint64_t bytes, GuestPhys to, uint32_t prot
     if (!entry) return;
     uint64_t run = 512 - index_at(start, 1);
     for (uint64_t i = 0; i < run && start < end; i++, start += kPage, to = to + kPage)
-      __atomic_store_n(entry + i, page_entry(to, prot, false), __ATOMIC_RELEASE);
+      set_leaf(entry + i, page_entry(to, prot, false));
   }
 }
 
@@ -118,19 +125,20 @@ void PageTables::unmap(uint64_t start, uint64_t bytes) {
     if (level == 2) {
       uint64_t* entry = &entries[index_at(start, 2)];
       if (!(start & (kHugePage - 1)) && end - start >= kHugePage) {
-        __atomic_store_n(entry, 0, __ATOMIC_RELEASE);
+        set_leaf(entry, 0);
         start += kHugePage;
         continue;
       }
       entries = walk(start, 1, true) - index_at(start, 1);
     }
     for (uint64_t i = index_at(start, 1); i < 512 && start < end; i++, start += kPage)
-      __atomic_store_n(&entries[i], 0, __ATOMIC_RELEASE);
+      set_leaf(&entries[i], 0);
   }
 }
 
 void PageTables::map_kernel(uint64_t at, GuestPhys to, bool user, bool code) {
-  if (uint64_t* entry = walk(at, 1, true)) *entry = kernel_entry(to, user, code);
+  GuestPhys root = kSplitPageTables ? root_ + kPage : root_;
+  if (uint64_t* entry = walk_from(root, at, 1, true)) *entry = kernel_entry(to, user, code);
 }
 
 uint64_t PageTables::leaf(uint64_t at) const {

@@ -27,6 +27,7 @@ class PageTables {
  public:
   // The first pool's start holds `reserved` bytes for the CPU; the root follows. False: out of memory.
   bool create(uint64_t reserved);
+  // Where the architecture has two roots, the kernel half's is the page after this one.
   GuestPhys root() const { return root_; }
   // Maps [start, start + bytes) to guest-physical `to`; 2 MiB leaves where both are aligned.
   void map(uint64_t start, uint64_t bytes, GuestPhys to, uint32_t prot);
@@ -43,8 +44,8 @@ class PageTables {
  private:
   uint64_t* table(GuestPhys at) const;
   GuestPhys new_table();
-  void set_raw(uint64_t at, uint64_t entry, bool huge);
-  uint64_t* walk(uint64_t at, int level, bool make);
+  uint64_t* walk(uint64_t at, int level, bool make) { return walk_from(root_, at, level, make); }
+  uint64_t* walk_from(GuestPhys root, uint64_t at, int level, bool make);
   bool add_pool(uint64_t bytes);
 
   std::vector<Pool> pools_;

@@ -30,10 +30,15 @@ int64_t sys_personality(Call& c) {
   return old;
 }
 
-int64_t sys_unshare(Call& c) { return host_call(c.thread, SYS_unshare, c.a[0]); }
+// Some namespaces can only be left by a process with one task.
+int64_t sys_unshare(Call& c) {
+  retire_runner(c.thread);
+  return host_call(c.thread, SYS_unshare, c.a[0]);
+}
 
 int64_t sys_setns(Call& c) {
   if (is_hidden(c.thread, c.fd(0))) return -EBADF;
+  retire_runner(c.thread);
   return host_call(c.thread, SYS_setns, c.a[0], c.a[1]);
 }
 

@@ -221,6 +221,7 @@ int64_t clone_process(Thread& t, const Request& q) {
   p.shares_memory = false;
   p.handlers->references.store(1);
   p.space->references.store(1);
+  forget_runner(t);
   forget_other_threads(t);
   t.clear_child_tid = q.flags & CLONE_CHILD_CLEARTID ? q.child_tid : GuestAddr{0};
   t.robust_list = {0};
@@ -237,10 +238,22 @@ int64_t clone_process(Thread& t, const Request& q) {
   return 0;
 }
 
-int64_t clone_any(Call& c, Request& q) {
-  if (q.flags & CLONE_THREAD) return clone_thread(c.thread, q);
-  if (q.flags & CLONE_VM) return clone_sharing_memory(c.thread, q);
-  return clone_process(c.thread, q);
+int64_t clone_once(Thread& t, const Request& q) {
+  if (q.flags & CLONE_THREAD) return clone_thread(t, q);
+  if (q.flags & CLONE_VM) return clone_sharing_memory(t, q);
+  return clone_process(t, q);
+}
+
+int64_t clone_any(Call& c, const Request& q) {
+  Thread& t = c.thread;
+  unpair(t);
+  int64_t result = clone_once(t, q);
+  // The runner takes a place under the pids limit and RLIMIT_NPROC that the guest's own task may need.
+  if (result == -EAGAIN && t.pairing.runner) {
+    retire_runner(t);
+    result = clone_once(t, q);
+  }
+  return result;
 }
 
 }  // namespace
@@ -258,8 +271,8 @@ int64_t sys_clone(Call& c) {
   if (q.exit_signal > kSignals) q.exit_signal = 0;
   q.stack = c.ptr(1);
   q.parent_tid = c.ptr(2);
-  q.child_tid = c.ptr(3);
-  q.tls = c.a[4];
+  q.child_tid = c.ptr(kCloneChildTid);
+  q.tls = c.a[kCloneTls];
   return clone_any(c, q);
 }
 

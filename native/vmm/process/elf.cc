@@ -18,8 +18,6 @@ namespace {
 
 constexpr uint64_t page_down(uint64_t n) { return n & ~(kPage - 1); }
 constexpr uint64_t page_up(uint64_t n) { return (n + kPage - 1) & ~(kPage - 1); }
-// ELF_ET_DYN_BASE, two thirds of the address space, as arch/x86/include/asm/elf.h has it.
-constexpr uint64_t kProgramBase = 0x5555'5555'4000ull;
 
 uint32_t prot_of(uint32_t flags) {
   return (flags & PF_R ? static_cast<uint32_t>(PROT_READ) : 0u) | (flags & PF_W ? static_cast<uint32_t>(PROT_WRITE) : 0u) |

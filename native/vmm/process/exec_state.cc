@@ -19,7 +19,7 @@ struct Fixed {
   rlimit64 stack, nofile, as, data;
   int32_t base;
   uint32_t personality;
-  int32_t fork_strategy;
+  int32_t fork_strategy, exitless;
   int32_t seccomp_mode;
   uint8_t jailed, host_filter, no_new_privs, has_interpreter, has_root;
   uint8_t padding[3];
@@ -47,6 +47,7 @@ int64_t save_exec_state(Thread& t, const Image& image) {
   f.base = p.own.base;
   f.personality = p.personality;
   f.fork_strategy = p.fork_strategy;
+  f.exitless = p.exitless;
   f.seccomp_mode = t.seccomp_mode;
   f.jailed = p.jailed;
   f.host_filter = p.host_filter;
@@ -87,6 +88,7 @@ bool load_exec_state(int fd, Thread& t, ExecState& state) {
   p.own.base = f.base;
   p.personality = f.personality;
   p.fork_strategy = f.fork_strategy;
+  p.exitless = f.exitless;
   p.jailed = f.jailed;
   p.host_filter = f.host_filter;
   t.seccomp_mode = f.seccomp_mode;

@@ -19,6 +19,7 @@ int64_t sys_exit(Call& c) {
   SignalSet all = kAllSignals;
   raw(SYS_rt_sigprocmask, SIG_SETMASK, arg(&all), 0, 8);
   if (p.thread_count.fetch_sub(1) > 1 && !p.shares_memory) {
+    dismiss_runner(t);
     seccomp_release(t.seccomp);
     p.space->vm.park(t.vcpu);
     unlist_thread(t);

@@ -61,7 +61,7 @@ int64_t write_initial_stack(Thread& t, const StackPlan& plan, const Arguments& a
   };
   if (plan.vdso) put_aux(AT_SYSINFO_EHDR, plan.vdso);
   put_aux(AT_MINSIGSTKSZ, arch_signal_stack_minimum());
-  put_aux(AT_HWCAP, getauxval(AT_HWCAP));
+  put_aux(AT_HWCAP, arch_hardware_capabilities(AT_HWCAP, getauxval(AT_HWCAP)));
   put_aux(AT_PAGESZ, kPage);
   put_aux(AT_CLKTCK, 100);
   put_aux(AT_PHDR, plan.program->program_headers);
@@ -76,7 +76,7 @@ int64_t write_initial_stack(Thread& t, const StackPlan& plan, const Arguments& a
   put_aux(AT_EGID, static_cast<uint64_t>(raw(SYS_getegid)));
   put_aux(AT_SECURE, 0);
   put_aux(AT_RANDOM, random_at);
-  put_aux(AT_HWCAP2, getauxval(AT_HWCAP2));
+  put_aux(AT_HWCAP2, arch_hardware_capabilities(AT_HWCAP2, getauxval(AT_HWCAP2)));
   put_aux(AT_EXECFN, name_at);
   put_aux(AT_PLATFORM, platform_at);
   put_aux(AT_NULL, 0);

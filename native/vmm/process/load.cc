@@ -22,7 +22,6 @@ constexpr uint64_t kExtentUnit = 32ull << 20;
 constexpr uint64_t kStackMapped = 8ull << 20;   // host side, so that the kernel can write where the stack will grow
 constexpr uint64_t kStackShown = 132ull << 10;  // what a new stack shows in /proc/self/maps
 constexpr uint64_t kLargestStackRoom = 16ull << 30;
-constexpr uint64_t kHighestStack = 0x7fff'ffff'f000ull;
 
 // prctl(PR_SET_MM_MAP): the kernel's notion of where the program keeps its arguments, so that ps and /proc/PID/cmdline
 // read them from guest memory. Where the kernel refuses, they show the monitor's.
@@ -52,10 +51,10 @@ int64_t load_image(Thread& t, const Image& image, const Arguments& arguments) {
 
   // Stack at the top, libraries below it in the same extent: each extent is a memory slot, and slots cost at fork.
   uint64_t room = std::clamp<uint64_t>(process.stack_limit.rlim_cur, kStackMapped, kLargestStackRoom);
-  uint64_t top = kHighestStack;
+  uint64_t top = kGuestEnd;
   if (randomize) {
     uint64_t r = random_number();
-    top = kHighestStack - (r & 0x1fff) * kExtentUnit - ((r >> 13) & 0x3ff) * kPage - (r >> 23 & 0xff) * 16;
+    top = kGuestEnd - (r & 0x1fff) * kExtentUnit - ((r >> 13) & 0x3ff) * kPage - (r >> 23 & 0xff) * 16;
   }
   space.stack_top = page_up(top);
   space.stack_floor = space.stack_top - kStackMapped;

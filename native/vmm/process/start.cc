@@ -156,6 +156,11 @@ void load_and_run(Thread& t, Image& image, const Arguments& arguments) {
     image.interpreter_fd = -1;
   }
   image.fd = -1;  // stays open as the process's exe_fd
+  uint64_t cpus[16] = {};
+  int64_t bytes = raw(SYS_sched_getaffinity, 0, sizeof cpus, arg(cpus));
+  int count = 0;
+  for (int64_t i = 0; i < bytes / 8; i++) count += __builtin_popcountll(cpus[i]);
+  p.spare_core = count > 1;
   set_guest_mask(t, t.mask);
   run_thread(t);
 }
@@ -164,6 +169,7 @@ void begin_fresh(Thread& t, const Options& o, char** argv, char** envp) {
   Process& p = *t.process;
   p.jailed = o.jailed;
   p.fork_strategy = o.fork_strategy;
+  p.exitless = o.exitless;
   take_limits(p, o);
   take_descriptors(p, o);
   fix_host_stack_limit();

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "host/lock.h"
+#include "kvm/runner.h"
 #include "memory/address.h"
 #include "syscall/descriptor_gate.h"
 
@@ -82,6 +83,8 @@ struct Process {
   Thread* threads = nullptr;          // linked by Thread::next
   bool host_filter = false;           // the filter on the monitor is installed
   int fork_strategy = 0;              // fork/fork.h
+  int exitless = 0;                   // Exitless, kvm/runner.h
+  bool spare_core = false;            // more than one CPU to run on
   int proc_fd = -1;                   // the monitor's own way into procfs (procfs/)
   std::atomic<bool> memory_files{false};  // has opened /proc/PID/mem or pagemap (procfs/memory_file.cc)
 };
@@ -110,7 +113,8 @@ struct Thread {
   uint64_t trap_number = 0, trap_error = 0, trap_address = 0;
   // The kernel was inside a call and would restart it; otherwise a call that answers kRestart never began.
   volatile bool call_interrupted = false;
-  uint64_t pdeath_signal = 0;
+  Pairing pairing;                 // calls without exits
+  bool posted = false;             // the call being served was posted: the registers are still the machine's
   uint8_t* stack_block = nullptr;  // base of the monitor stack, where this structure lies
   Thread* next = nullptr;          // list of the process's threads (process/threads.h)
 };

@@ -74,8 +74,7 @@ uint32_t* alive_word(Thread* thread) {
   return b ? &b->alive : nullptr;
 }
 
-// Marks the block of a thread that is about to end: it is free once the kernel clears `alive`.
-static void retire_block(Thread* thread) {
+void abandon_thread_block(Thread* thread) {
   Guard guard(blocks_lock);
   if (Block* b = block_of(thread)) b->used = false;
 }
@@ -111,6 +110,8 @@ void inherit_process_state(Process& child, const Process& parent) {
   child.dumpable = parent.dumpable;
   child.host_filter = parent.host_filter;
   child.fork_strategy = parent.fork_strategy;
+  child.exitless = parent.exitless;
+  child.spare_core = parent.spare_core;
 }
 
 void list_thread(Thread& thread) {
@@ -130,7 +131,7 @@ void unlist_thread(Thread& thread) {
         break;
       }
   }
-  retire_block(&thread);
+  abandon_thread_block(&thread);
 }
 
 void clear_child_tid(Thread& thread) {

@@ -8,6 +8,8 @@ namespace tine {
 Thread* new_thread_block();
 // Gives a block back that no host thread runs on any more (or never did).
 void release_thread_block(Thread* thread);
+// The same for a block whose host thread is about to end: it is free once that is gone.
+void abandon_thread_block(Thread* thread);
 // The word the kernel clears when the host thread of this block is gone (CLONE_CHILD_CLEARTID).
 uint32_t* alive_word(Thread* thread);
 // In a fork's child: only `survivor` runs.

@@ -23,10 +23,10 @@ int64_t procfs_opened(Thread& thread, int fd, int flags);
 // True where fstatfs says PROC_SUPER_MAGIC.
 bool procfs_is_procfs(int fd);
 
-// After an openat2 with RESOLVE_NO_MAGICLINKS failed with ELOOP: the path has a magic link in it, or really too
-// many links. Opens it as the guest should see it. A descriptor (already judged by procfs_opened) or -errno.
-int64_t procfs_open_magic(Thread& thread, int directory, const char* path, uint64_t flags, uint64_t mode,
-                          uint64_t resolve);
+// The whole of an openat2 for the guest, for any path. Where other threads share the descriptors, a file is found
+// first (O_PATH, out of their reach) and judged before it is opened: a real /proc/self/mem must not be at a number
+// that another thread can guess, not even for a moment. The descriptor or -errno.
+int64_t procfs_open(Thread& thread, int directory, const char* path, uint64_t flags, uint64_t mode, uint64_t resolve);
 
 // For calls that take a path and are not an open. Looks whether the path goes through a magic link (one
 // openat2). 0: make the call, with `text` perhaps rewritten (PATH_MAX bytes; relative to the same `directory`);

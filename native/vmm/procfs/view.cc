@@ -193,55 +193,70 @@ bool procfs_is_sensitive(const ProcEntry& entry) {
                             entry.in("map_files") || entry.in("fd") || entry.in("fdinfo"));
 }
 
-int64_t procfs_stand_in(Thread& thread, int fd, int flags, const ProcEntry& entry, std::string_view content) {
+int64_t procfs_stand_in(Thread& thread, int flags, const ProcEntry& entry, std::string_view content) {
   const std::string name = std::string(kStandIn) + entry.above + "/" + entry.name;
   const int64_t memory = raw(SYS_memfd_create, arg(name.substr(0, 240).c_str()), MFD_CLOEXEC);
   if (is_error(memory)) return memory;
-  int64_t result = fd;
-  for (std::string_view rest = content; !rest.empty();) {
-    const int64_t written = raw(SYS_write, memory, arg(rest.data()), rest.size());
-    if (written <= 0) {
+  int64_t result = 0;
+  while (!content.empty() && result == 0) {
+    const int64_t written = raw(SYS_write, memory, arg(content.data()), content.size());
+    if (written <= 0)
       result = written ? written : -EIO;
-      break;
-    }
-    rest.remove_prefix(static_cast<size_t>(written));
+    else
+      content.remove_prefix(static_cast<size_t>(written));
   }
   // A second opening has the access mode and the position that the guest's has.
-  std::string path = "self/fd/";
-  add_number(path, static_cast<uint64_t>(memory));
-  const int64_t again = raw(SYS_openat, thread.process->proc_fd, arg(path.c_str()),
-                            (static_cast<uint64_t>(flags) & (O_ACCMODE | O_NONBLOCK)) | O_CLOEXEC);
-  raw(SYS_close, memory);
-  if (result == fd) {
-    result = is_error(again) ? again : raw(SYS_dup3, again, fd, static_cast<uint64_t>(flags) & O_CLOEXEC);
+  if (result == 0) {
+    std::string path = "self/fd/";
+    add_number(path, static_cast<uint64_t>(memory));
+    const int64_t again = raw(SYS_openat, thread.process->proc_fd, arg(path.c_str()),
+                              (static_cast<uint64_t>(flags) & (O_ACCMODE | O_NONBLOCK)) | O_CLOEXEC);
+    // The first one has the lowest number, which is what an open gives.
+    result = is_error(again) ? again : raw(SYS_dup3, again, memory, static_cast<uint64_t>(flags) & O_CLOEXEC);
+    if (!is_error(again)) raw(SYS_close, again);
   }
-  if (!is_error(again)) raw(SYS_close, again);
+  if (is_error(result)) raw(SYS_close, memory);
   return result;
+}
+
+ProcAnswer procfs_answer(Thread& thread, const ProcEntry& entry, int fd, int flags) {
+  ProcAnswer answer;
+  if (!entry.known) {
+    if (!(flags & O_PATH)) answer.error = judge_unknown(entry, fd);
+    return answer;
+  }
+  if (!procfs_is_sensitive(entry) || !procfs_is_monitor(thread, entry)) return answer;
+  if (entry.in("fd") || entry.in("fdinfo")) {
+    if (procfs_in_block(thread, entry, whole_number(entry.name))) answer.error = -ENOENT;
+  } else if (entry.place.starts_with("map_files")) {
+    answer.error = -EPERM;
+  } else if (!(flags & O_PATH)) {
+    answer.stand_in = true;
+    if (is_memory(entry.place)) {
+      thread.process->memory_files.store(true);
+    } else {
+      // What the kernel refuses to show (figures of a process that has ended) is not there for the guest either.
+      std::string host;
+      const char* name = entry.place == "smaps_rollup" ? "smaps" : entry.place.c_str();
+      if (read_beside(thread, entry, name, host)) answer.content = guest_text(thread, entry, host);
+    }
+  }
+  return answer;
 }
 
 int64_t procfs_opened(Thread& thread, int fd, int flags) {
   const ProcEntry entry = procfs_entry(thread, fd);
-  int64_t result = fd;
-  if (!entry.known) {
-    if (!(flags & O_PATH)) result = judge_unknown(entry, fd);
-    if (result == 0) result = fd;
-  } else if (procfs_is_sensitive(entry) && procfs_is_monitor(thread, entry)) {
-    if (entry.in("fd") || entry.in("fdinfo")) {
-      if (procfs_in_block(thread, entry, whole_number(entry.name))) result = -ENOENT;
-    } else if (entry.place.starts_with("map_files")) {
-      result = -EPERM;
-    } else if (flags & O_PATH) {
-      result = fd;
-    } else if (is_memory(entry.place)) {
-      thread.process->memory_files.store(true);
-      result = procfs_stand_in(thread, fd, flags, entry, "");
-    } else {
-      std::string host;
-      const bool good = entry.place == "smaps_rollup" ? read_beside(thread, entry, "smaps", host)
-                                                      : procfs_read_all(fd, host);
-      // What the kernel refuses to show (numbers of a process that has ended) is not there for the guest either.
-      result = procfs_stand_in(thread, fd, flags, entry, good ? guest_text(thread, entry, host) : std::string());
+  const ProcAnswer answer = procfs_answer(thread, entry, fd, flags);
+  int64_t result = answer.error;
+  if (answer.stand_in) {
+    result = procfs_stand_in(thread, flags | O_CLOEXEC, entry, answer.content);
+    if (!is_error(result)) {
+      const int64_t made = result;
+      result = raw(SYS_dup3, made, fd, static_cast<uint64_t>(flags) & O_CLOEXEC);
+      raw(SYS_close, made);
     }
+  } else if (result == 0) {
+    return fd;
   }
   if (is_error(result)) raw(SYS_close, fd);
   return result;

@@ -12,9 +12,17 @@ namespace tine {
 constexpr std::string_view kStandIn = "tine:";
 constexpr std::string_view kStandInLink = "/memfd:tine:";
 
-// A memory file with `content`, opened as `flags` say, under the number `fd`, which is replaced. Returns `fd` or
-// -errno.
-int64_t procfs_stand_in(Thread& thread, int fd, int flags, const ProcEntry& entry, std::string_view content);
+// What the guest gets for a descriptor of procfs.
+struct ProcAnswer {
+  int64_t error = 0;      // not 0: this, and no descriptor
+  bool stand_in = false;  // a memory file with `content` instead of the file itself
+  std::string content;
+};
+// `fd` may be an O_PATH descriptor: content is read through one of the monitor's own.
+ProcAnswer procfs_answer(Thread& thread, const ProcEntry& entry, int fd, int flags);
+
+// A memory file with `content`, opened as `flags` say. The descriptor or -errno.
+int64_t procfs_stand_in(Thread& thread, int flags, const ProcEntry& entry, std::string_view content);
 
 // True for files whose host content would show the monitor.
 bool procfs_is_sensitive(const ProcEntry& entry);

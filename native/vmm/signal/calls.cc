@@ -10,7 +10,6 @@
 namespace tine {
 namespace {
 constexpr int kAutoDisarm = static_cast<int>(1u << 31);
-constexpr uint64_t kMinimumStack = 2048;  // MINSIGSTKSZ
 }  // namespace
 
 int64_t sys_rt_sigaction(Call& c) {
@@ -90,7 +89,7 @@ int64_t sys_sigaltstack(Call& c) {
     if (mode == SS_DISABLE) {
       wanted.ss_size = 0;
       wanted.ss_sp = nullptr;
-    } else if (wanted.ss_size < kMinimumStack) {
+    } else if (wanted.ss_size < kMinimumSignalStack) {
       return -ENOMEM;
     }
     wanted.ss_flags &= kAutoDisarm;

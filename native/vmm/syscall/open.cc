@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "memory/guest_copy.h"
 #include "procfs/procfs.h"
@@ -36,16 +38,24 @@ open_how forgiving(uint64_t flags, uint64_t mode) {
 // opens that cannot wait hold it.
 bool cannot_wait(uint64_t flags) { return (flags & (O_NONBLOCK | O_PATH | O_DIRECTORY)) != 0; }
 
+// No machine inside the machine: as where no processor has virtualisation. Its requests are not in ioctl.def
+// either, so this is for programs that look whether it can be opened.
+bool is_kvm_device(const char* path, int64_t fd) {
+  if (!strstr(path, "kvm")) return false;
+  struct stat found;
+  return raw(SYS_fstat, static_cast<uint64_t>(fd), arg(&found)) == 0 && S_ISCHR(found.st_mode) &&
+         found.st_rdev == makedev(10, 232);  // MISC_MAJOR, KVM_MINOR
+}
+
 int64_t open_host(Call& call, int directory, const char* path, const open_how& how) {
   Thread& thread = call.thread;
-  open_how host = how;
-  host.resolve |= RESOLVE_NO_MAGICLINKS;
-  int64_t result = host_call(thread, SYS_openat2, static_cast<uint64_t>(directory), arg(path), arg(&host), sizeof host);
-  if (result == -ELOOP && (how.resolve & RESOLVE_NO_MAGICLINKS) == 0)
-    return limit_descriptor(thread, procfs_open_magic(thread, directory, path, how.flags, how.mode, how.resolve));
-  result = limit_descriptor(thread, result);
-  if (result < 0 || !procfs_is_procfs(static_cast<int>(result))) return result;
-  return procfs_opened(thread, static_cast<int>(result), static_cast<int>(how.flags));
+  int64_t result =
+      limit_descriptor(thread, procfs_open(thread, directory, path, how.flags, how.mode, how.resolve));
+  if (result >= 0 && is_kvm_device(path, result)) {
+    raw(SYS_close, static_cast<uint64_t>(result));
+    return -ENODEV;
+  }
+  return result;
 }
 
 int64_t open_guest(Call& call, int directory, GuestAddr guest_path, const open_how& how) {

@@ -35,6 +35,11 @@ int64_t sys_arch_prctl(Call& c) {
 }
 
 const char* arch_platform() { return "x86_64"; }
+uint64_t arch_hardware_capabilities(uint64_t, uint64_t host) { return host; }
+uint64_t arch_machine_type(int) { return 0; }
+void arch_before_entry(Vcpu&) {}
+// The machine walks the tables afresh whenever the host mapping behind an entry changes (memory/page_tables.h).
+void arch_translation_changed() {}
 
 // The vsyscall page: three entries 1 KiB apart that old static programs call. Linux emulates them on the fault.
 bool arch_emulate_fault(Thread& t, const ExceptionInfo& e) {

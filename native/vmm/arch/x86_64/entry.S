@@ -1,20 +1,64 @@
-# Guest-side code: copied into pages of the kernel half. Nothing here touches memory or the stack.
+# Guest-side code. Nothing here touches a stack: a guest may have none.
 
     .section .rodata
-    .globl tine_syscall_stub, tine_syscall_stub_end, tine_exception_stubs, tine_exception_stubs_end
-    .balign 16
-tine_syscall_stub:
-    out %al, $0x10            # leave the machine; the monitor reads the registers
-    sysretq                   # ring 0 only (VMX, SVM): back to rcx with flags r11
-tine_syscall_stub_end:
+    .globl tine_stub, tine_stub_posted, tine_stub_exit, tine_stub_done, tine_stub_plain, tine_stub_end
+    .globl tine_exception_stubs, tine_exception_stubs_end
+
+# The system call entry (LSTAR). Each vCPU has a copy of its own in a page that user mode may execute, with its post
+# page (struct PostPage, arch/x86_64/post.h) right behind it. Where KVM is PVM this runs in user mode, elsewhere in ring 0.
+    .set POST, tine_stub + 4096
+    .balign 4096
+tine_stub:
+    cmpl $0, POST+0(%rip)         # mode: is somebody waiting for posts?
+    je tine_stub_plain
+    test $0x44500, %r11d          # TF, DF, NT or AC set: the short way back could not restore them
+    jnz tine_stub_plain
+    mov %rax, POST+16(%rip)       # number
+    mov %rdi, POST+24(%rip)       # arguments
+    mov %rsi, POST+32(%rip)
+    mov %rdx, POST+40(%rip)
+    mov %r10, POST+48(%rip)
+    mov %r8, POST+56(%rip)
+    mov %r9, POST+64(%rip)
+    mov %rcx, POST+72(%rip)       # where to return
+    mov %r11, POST+80(%rip)       # flags
+    movl $1, POST+4(%rip)         # state: posted
+tine_stub_posted:
+    mov POST+8(%rip), %ecx        # how long to wait
+1:  pause
+    cmpl $3, POST+4(%rip)
+    je tine_stub_done
+    ja 2f                         # 4: leave the machine
+    dec %ecx
+    jnz 1b
+2:  mov POST+72(%rip), %rcx
+    mov POST+80(%rip), %r11
+tine_stub_exit:
+    out %al, $0x10                # leaves with the call posted
+    ud2
+tine_stub_done:
+    mov POST+80(%rip), %r11
+    mov %r11d, %eax               # flags without a stack: OF by an addition, the others by sahf
+    shl $8, %eax
+    bt $11, %r11d
+    setc %al
+    add $0x7f, %al
+    sahf
+    mov POST+72(%rip), %rcx
+    mov POST+88(%rip), %rax       # result
+    jmp *%rcx
+tine_stub_plain:
+    out %al, $0x10                # leaves the machine; the monitor reads the registers
+    ud2
+tine_stub_end:
 
     # One 16-byte slot for each vector: the address tells the monitor which exception it was.
     .balign 16
 tine_exception_stubs:
     .rept 32
     .balign 16
-    out %al, $0x10            # leave at once: ring 0 code is interpreted under PVM
-    hlt                       # never reached: the monitor resumes elsewhere
+    out %al, $0x10                # leave at once: ring 0 code is interpreted under PVM
+    hlt                           # never reached: the monitor resumes elsewhere
     .endr
     .balign 16
 tine_exception_stubs_end:

@@ -2,14 +2,18 @@
 #include <cpuid.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 #include <cerrno>
 #include <cstring>
 
 #include "arch/arch.h"
+#include "arch/post.h"
 #include "arch/x86_64/machine.h"
 #include "host/raw.h"
 #include "kvm/vcpu.h"
+
+extern "C" const uint8_t tine_stub[], tine_stub_posted[], tine_stub_done[], tine_stub_plain[], tine_stub_end[];
 
 namespace tine {
 
@@ -19,7 +23,6 @@ kvm_segment user_data_segment();
 
 namespace {
 
-constexpr uint64_t kSyscallAddress = kKernelVirtual + kSyscallPage * kPage;
 constexpr uint64_t kExceptionAddress = kKernelVirtual + kExceptionPage * kPage;
 
 void to_user_segments(Vcpu& vcpu) {
@@ -90,6 +93,17 @@ Exit classify_exception(Vcpu& vcpu, uint32_t vector, ExceptionInfo& e) {
   return Exit::kException;
 }
 
+// Where in the stub the machine stood when it was left or interrupted.
+enum class StubPlace { kOutside, kEntering, kPosted, kReturning, kRing0Return };
+
+StubPlace stub_place(const Vcpu& vcpu) {
+  uint64_t offset = vcpu.run->s.regs.regs.rip - (kKernelVirtual + vcpu.block_offset + kStubPage * kPage);
+  auto at = [](const uint8_t* label) { return static_cast<uint64_t>(label - tine_stub); };
+  if (offset >= at(tine_stub_end)) return StubPlace::kOutside;
+  if (offset < at(tine_stub_posted) || offset >= at(tine_stub_plain)) return StubPlace::kEntering;
+  return offset < at(tine_stub_done) ? StubPlace::kPosted : StubPlace::kReturning;
+}
+
 }  // namespace
 
 Exit arch_classify(Vcpu& vcpu, int64_t result, ExceptionInfo& e) {
@@ -97,16 +111,22 @@ Exit arch_classify(Vcpu& vcpu, int64_t result, ExceptionInfo& e) {
   kvm_regs& r = run->s.regs.regs;
   bool supervisor = (run->s.regs.sregs.cs.selector & 3) == 0;
   vcpu.entered_by_stub = false;
+  vcpu.left_with_post = false;
   if (result == -EINTR || result == -EAGAIN || (result == 0 && run->exit_reason == KVM_EXIT_IO)) {
-    if (r.rip == kSyscallAddress || (result == 0 && r.rip == kSyscallAddress + 2)) {
+    StubPlace place = stub_place(vcpu);
+    if (place != StubPlace::kOutside) {
+      if (place == StubPlace::kPosted || place == StubPlace::kReturning) {
+        // The stub has used rcx and r11 for itself; the page, which only the guest could have changed, has them.
+        const PostPage& page = *arch_post_page(vcpu);
+        r.rcx = page.return_address;
+        r.r11 = page.flags;
+        if (place == StubPlace::kReturning) r.rax = page.result;
+      }
       leave_stub(vcpu, supervisor);
       if (supervisor) to_user_segments(vcpu);
+      if (place == StubPlace::kReturning) return Exit::kCallFinished;
+      vcpu.left_with_post = place == StubPlace::kPosted;
       return Exit::kSystemCall;
-    }
-    if (supervisor && r.rip == kSyscallAddress + 2) {
-      leave_stub(vcpu, true);
-      to_user_segments(vcpu);
-      return Exit::kInterrupted;
     }
     if (supervisor && r.rip - kExceptionAddress < 32 * 16)
       return classify_exception(vcpu, static_cast<uint32_t>((r.rip - kExceptionAddress) / 16), e);
@@ -120,6 +140,23 @@ Exit arch_classify(Vcpu& vcpu, int64_t result, ExceptionInfo& e) {
   }
   if (result == -EFAULT) return Exit::kHostFault;
   return Exit::kBroken;
+}
+
+PostPage* arch_post_page(Vcpu& vcpu) { return reinterpret_cast<PostPage*>(vcpu.block + kPostPage * kPage); }
+bool arch_left_with_post(Vcpu& vcpu) { return vcpu.left_with_post; }
+// Posting pays where leaving is dear, that is where the stub runs in user mode (PVM).
+bool arch_can_post(Vcpu& vcpu) { return !vcpu.entered_by_stub; }
+uint64_t arch_ticks() { return __builtin_ia32_rdtsc(); }
+void arch_pause() { __builtin_ia32_pause(); }
+
+bool arch_call_needs_registers(uint32_t number) {
+  switch (number) {
+    case SYS_rt_sigreturn: case SYS_sigaltstack: case SYS_clone: case SYS_clone3: case SYS_fork: case SYS_vfork:
+    case SYS_execve: case SYS_execveat: case SYS_exit: case SYS_exit_group: case SYS_arch_prctl: case SYS_unshare:
+    case SYS_setns: case SYS_seccomp: case SYS_prctl:
+      return true;
+    default: return false;
+  }
 }
 
 bool arch_user_stub(Vcpu& vcpu) { return !vcpu.entered_by_stub; }

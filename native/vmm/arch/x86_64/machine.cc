@@ -11,7 +11,7 @@
 #include "host/raw.h"
 #include "kvm/vcpu.h"
 
-extern "C" const uint8_t tine_syscall_stub[], tine_syscall_stub_end[], tine_exception_stubs[], tine_exception_stubs_end[];
+extern "C" const uint8_t tine_stub[], tine_stub_end[], tine_exception_stubs[], tine_exception_stubs_end[];
 
 namespace tine {
 namespace {
@@ -98,11 +98,13 @@ kvm_segment user_data_segment() { return segment(USER_DS, 0x3, 3, false); }
 
 uint64_t x86_enabled_xcr0() { return enabled_xcr0; }
 
-bool arch_shared_page_is_user(uint64_t index) { return index == kSyscallPage; }
-bool arch_shared_page_is_code(uint64_t index) { return index == kSyscallPage || index == kExceptionPage; }
+KernelPage arch_kernel_page(uint64_t index) {
+  if (index < kSharedCpuPages) return {false, index == kExceptionPage};
+  uint64_t own = (index - kSharedCpuPages) % kVcpuPages;
+  return {own == kStubPage || own == kPostPage, own == kStubPage};
+}
 
 void arch_prepare_shared(uint8_t* shared) {
-  std::memcpy(shared + kSyscallPage * kPage, tine_syscall_stub, tine_syscall_stub_end - tine_syscall_stub);
   std::memcpy(shared + kExceptionPage * kPage, tine_exception_stubs, tine_exception_stubs_end - tine_exception_stubs);
   // IDT gates, SDM 3A 6.14.1: 64-bit interrupt gates; int3 and into may come from user mode.
   auto* idt = reinterpret_cast<uint64_t*>(shared + kDescriptorPage * kPage + kIdtOffset);
@@ -124,6 +126,9 @@ int64_t arch_prepare_vcpu(Vcpu& vcpu, uint8_t* block, uint64_t block_offset, Gue
   uint64_t block_va = kKernelVirtual + block_offset;
   uint64_t tss_va = block_va + kTssOffset;
   std::memset(block, 0, kPage);
+  std::memcpy(block + kStubPage * kPage, tine_stub, static_cast<size_t>(tine_stub_end - tine_stub));
+  std::memset(block + kPostPage * kPage, 0, kPage);
+  uint64_t stub_va = block_va + kStubPage * kPage;
   // TSS, SDM 3A 7.7: rsp0 and the offset of the I/O permission map, which opens the exit port alone.
   uint64_t rsp0 = block_va + 2 * kPage;
   std::memcpy(block + kTssOffset + 4, &rsp0, 8);
@@ -185,9 +190,9 @@ int64_t arch_prepare_vcpu(Vcpu& vcpu, uint8_t* block, uint64_t block_offset, Gue
   } msrs{};
   msrs.count = 4;
   msrs.entries[0] = {MSR_STAR, 0, (static_cast<uint64_t>(USER32_CS) << 48) | (static_cast<uint64_t>(KERNEL_CS) << 32)};
-  msrs.entries[1] = {MSR_LSTAR, 0, va(kSyscallPage)};
-  msrs.entries[2] = {MSR_CSTAR, 0, va(kSyscallPage)};
-  msrs.entries[3] = {MSR_SYSCALL_MASK, 0, X86_EFLAGS_TF | X86_EFLAGS_DF | X86_EFLAGS_IF | X86_EFLAGS_AC | X86_EFLAGS_NT};
+  msrs.entries[1] = {MSR_LSTAR, 0, stub_va};
+  msrs.entries[2] = {MSR_CSTAR, 0, stub_va};
+  msrs.entries[3] = {MSR_SYSCALL_MASK, 0, X86_EFLAGS_TF | X86_EFLAGS_DF | X86_EFLAGS_AC | X86_EFLAGS_NT};
   result = raw(SYS_ioctl, vcpu.fd, kSetMsrs, arg(&msrs));
   if (is_error(result)) return result;
   if (result != 4) return -EIO;

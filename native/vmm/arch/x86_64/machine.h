@@ -27,10 +27,10 @@ enum Vector : uint32_t {
 
 // Layout of the shared pages of the kernel area (indices of 4 KiB pages).
 constexpr uint64_t kDescriptorPage = 0;  // GDT template at 0, IDT at 2048
-constexpr uint64_t kSyscallPage = 1;     // reached from user mode where KVM is PVM
-constexpr uint64_t kExceptionPage = 2;
+constexpr uint64_t kExceptionPage = 1;
 constexpr uint64_t kIdtOffset = 2048;
-// Layout of a vCPU's own pages: TSS and GDT in the first, the exception stack is the second.
+// A vCPU's own pages: TSS and GDT, the exception stack, the system call stub, the post page.
+constexpr uint64_t kStubPage = 2, kPostPage = 3;
 constexpr uint64_t kTssOffset = 0, kTssBytes = 104, kIoBitmapBytes = 4, kGdtOffset = 1024, kGdtEntries = 16;
 
 constexpr uint16_t kExitPort = 0x10;

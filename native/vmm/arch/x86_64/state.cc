@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "arch/arch.h"
+#include "arch/post.h"
 #include "arch/x86_64/machine.h"
 #include "host/raw.h"
 #include "kvm/vcpu.h"
@@ -19,7 +20,7 @@ kvm_regs& regs(Vcpu& vcpu) { return vcpu.run->s.regs.regs; }
 void dirty(Vcpu& vcpu) { vcpu.run->kvm_dirty_regs |= KVM_SYNC_X86_REGS; }
 }  // namespace
 
-uint64_t guest_ip(Thread& t) { return regs(*t.vcpu).rip; }
+uint64_t guest_ip(Thread& t) { return t.posted ? arch_post_page(*t.vcpu)->return_address : regs(*t.vcpu).rip; }
 uint64_t guest_sp(Thread& t) { return regs(*t.vcpu).rsp; }
 
 uint32_t guest_call_number(Vcpu& vcpu) { return static_cast<uint32_t>(regs(vcpu).rax); }

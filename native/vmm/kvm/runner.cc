@@ -1,0 +1,293 @@
+#include "kvm/runner.h"
+
+#include <linux/futex.h>
+#include <linux/sched.h>
+#include <signal.h>
+
+#include <cstring>
+
+#include "arch/arch.h"
+#include "arch/post.h"
+#include "host/raw.h"
+#include "kvm/vcpu.h"
+#include "process/threads.h"
+#include "signal/signal.h"
+#include "syscall/call.h"
+
+extern "C" int64_t tine_clone3(clone_args* args, size_t size, void (*run)(void*), void* argument);
+
+namespace tine {
+namespace {
+
+// The signal that brings a runner out of KVM_RUN. It stays blocked but for the time inside (KVM_SET_SIGNAL_MASK), and no
+// program uses it: Linux never sends it.
+constexpr int kKickSignal = SIGSTKFLT;
+
+// Ticks are the time-stamp counter's; about 2 to 4 of them a nanosecond. All limits are "about as long as an exit", the
+// price that waiting saves: no limit needs to be exact.
+constexpr uint64_t kMicrosecond = 2500;
+constexpr uint64_t kHotGap = 1000 * kMicrosecond;     // exits closer than this make a thread hot (an exit may take 100)
+constexpr uint32_t kHotCalls = 3;
+constexpr uint64_t kFirstWatch = 400 * kMicrosecond;  // how long the identity thread watches for the first post,
+constexpr uint64_t kWatch = 100 * kMicrosecond;       // and for the next after one, before it sleeps
+constexpr uint64_t kRunnerWatch = 20 * kMicrosecond;  // the runner waits so long awake to be sent in again
+constexpr uint32_t kStubRounds = 150;                 // of `pause`: 5 to 10 µs
+constexpr uint32_t kMissLimit = 8;
+constexpr uint64_t kFirstRest = 2000 * kMicrosecond, kLongestRest = 100'000 * kMicrosecond;
+
+PostPage& post_page(Thread& t) { return *arch_post_page(*t.vcpu); }
+
+void futex_wait(std::atomic<uint32_t>& word, uint32_t seen) { raw(SYS_futex, arg(&word), FUTEX_WAIT_PRIVATE, seen, 0); }
+void futex_wake(std::atomic<uint32_t>& word) { raw(SYS_futex, arg(&word), FUTEX_WAKE_PRIVATE, 1); }
+
+void runner_main(void* raw_runner) {
+  Runner& r = *static_cast<Runner*>(raw_runner);
+  r.tid.store(static_cast<int>(raw(SYS_gettid)));
+  // Only the kick may interrupt KVM_RUN.
+  struct {
+    uint32_t bytes = 8;
+    uint32_t low, high;
+  } mask;
+  SignalSet inside = ~signal_bit(kKickSignal);
+  mask.low = static_cast<uint32_t>(inside);
+  mask.high = static_cast<uint32_t>(inside >> 32);
+  constexpr uint64_t kSetSignalMask = _IOW(KVMIO, 0x8b, uint32_t);  // struct kvm_signal_mask ends in a flexible array
+  int masked_fd = -1;
+  for (;;) {
+    uint32_t phase = r.phase.load(std::memory_order_acquire);
+    for (uint64_t start = arch_ticks(); phase != Runner::kRun && phase != Runner::kQuit && arch_ticks() - start < kRunnerWatch;) {
+      arch_pause();
+      phase = r.phase.load(std::memory_order_acquire);
+    }
+    if (phase == Runner::kQuit) {
+      if (r.frees_itself) delete &r;
+      raw(SYS_exit, 0);
+    }
+    if (phase != Runner::kRun) {
+      futex_wait(r.phase, phase);
+      continue;
+    }
+    Vcpu& vcpu = *r.owner->vcpu;
+    if (masked_fd != vcpu.fd) {
+      raw(SYS_ioctl, static_cast<uint64_t>(vcpu.fd), kSetSignalMask, arg(&mask));
+      masked_fd = vcpu.fd;
+    }
+    r.result = vcpu.enter();
+    if (r.result == -4) {  // EINTR: take the kick off the queue
+      SignalSet kick = signal_bit(kKickSignal);
+      timespec now{};
+      raw(SYS_rt_sigtimedwait, arg(&kick), 0, arg(&now), 8);
+    }
+    r.phase.store(Runner::kExited, std::memory_order_release);
+    futex_wake(r.phase);
+  }
+}
+
+bool start_runner(Thread& t) {
+  Pairing& p = t.pairing;
+  if (p.runner) return true;
+  Thread* block = new_thread_block();
+  if (!block) return false;
+  auto* runner = new Runner;
+  runner->owner = &t;
+  runner->block = block;
+  block->process = t.process;
+  clone_args args{};
+  args.flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_CHILD_CLEARTID;
+  args.stack = arg(block->stack_block);
+  args.stack_size = kMonitorStack - 256;
+  args.child_tid = arg(alive_word(block));
+  SignalSet everything = ~0ull, saved;
+  raw(SYS_rt_sigprocmask, SIG_SETMASK, arg(&everything), arg(&saved), 8);
+  int64_t made = tine_clone3(&args, sizeof args, runner_main, runner);
+  raw(SYS_rt_sigprocmask, SIG_SETMASK, arg(&saved), 0, 8);
+  if (is_error(made)) {
+    release_thread_block(block);
+    delete runner;
+    return false;
+  }
+  p.runner = runner;
+  return true;
+}
+
+void rest(Thread& t) {
+  Pairing& p = t.pairing;
+  p.rest = p.rest ? (p.rest * 2 > kLongestRest ? kLongestRest : p.rest * 2) : kFirstRest;
+  p.rest_until = arch_ticks() + p.rest;
+  p.hot = p.misses = 0;
+}
+
+void send_in(Thread& t) {
+  Runner& r = *t.pairing.runner;
+  r.phase.store(Runner::kRun, std::memory_order_release);
+  futex_wake(r.phase);
+}
+
+void kick(Runner& r) {
+  while (r.phase.load(std::memory_order_acquire) == Runner::kRun) {
+    if (int tid = r.tid.load()) raw(SYS_tgkill, static_cast<uint64_t>(r.owner->process->pid), static_cast<uint64_t>(tid), kKickSignal);
+    for (int i = 0; i < 2000 && r.phase.load(std::memory_order_acquire) == Runner::kRun; i++) arch_pause();
+    if (r.phase.load(std::memory_order_acquire) == Runner::kRun) {
+      timespec brief{0, 50'000};
+      raw(SYS_futex, arg(&r.phase), FUTEX_WAIT_PRIVATE, Runner::kRun, arg(&brief));
+    }
+  }
+}
+
+// Serves the call in the page. True: the guest goes on by itself; false: it has been told to leave the machine.
+bool serve_post(Thread& t, PostPage& page) {
+  Pairing& p = t.pairing;
+  p.served = false;
+  Call call{t, static_cast<uint32_t>(page.number), {}};
+  for (int i = 0; i < 6; i++) call.a[i] = page.arguments[i];
+  if (t.pending || t.seccomp || t.process->container_seccomp || arch_call_needs_registers(call.number)) {
+    page.state.store(kPostLeave, std::memory_order_release);
+    return false;
+  }
+  t.call_interrupted = false;
+  t.posted = true;
+  int64_t result = serve(call);
+  t.posted = false;
+  p.number = call.number;
+  p.result = result;
+  p.served = true;
+  if (result == kRestart || t.pending) {
+    page.state.store(kPostLeave, std::memory_order_release);
+    return false;
+  }
+  page.result = static_cast<uint64_t>(result);
+  page.state.store(kPostDone, std::memory_order_release);
+  return true;
+}
+
+// Watches the page and the runner until the machine has been left.
+int64_t wait_paired(Thread& t) {
+  Pairing& p = t.pairing;
+  Runner& r = *p.runner;
+  PostPage& page = post_page(t);
+  uint64_t since = arch_ticks(), watch = kFirstWatch;
+  bool any = false;
+  for (;;) {
+    if (r.phase.load(std::memory_order_acquire) == Runner::kExited) break;
+    uint32_t posted = kPosted;
+    if (page.state.load(std::memory_order_acquire) == kPosted && page.state.compare_exchange_strong(posted, kPostClaimed)) {
+      serve_post(t, page);
+      p.misses = 0;
+      since = arch_ticks();
+      watch = kWatch;
+      any = true;
+      continue;
+    }
+    if (t.pending && r.phase.load(std::memory_order_acquire) == Runner::kRun) {
+      kick(r);
+      continue;
+    }
+    arch_pause();
+    if (arch_ticks() - since > watch) {
+      // Nobody calls: the next call leaves the machine by itself, and this core is free until then.
+      page.mode.store(0, std::memory_order_release);
+      p.active = false;
+      p.hot = 0;
+      // Nothing came at all: the pair cost more than it saved.
+      if (!any) rest(t);
+      else p.rest = 0;
+      while (r.phase.load(std::memory_order_acquire) != Runner::kExited) {
+        // A call that was posted just before is not left waiting for its time-out.
+        uint32_t late = kPosted;
+        if (page.state.compare_exchange_strong(late, kPostLeave)) {
+          p.served = false;
+          continue;
+        }
+        if (t.pending) kick(r);
+        else host_call(t, SYS_futex, arg(&r.phase), FUTEX_WAIT_PRIVATE, Runner::kRun, 0);
+      }
+      break;
+    }
+  }
+  r.phase.store(Runner::kIdle, std::memory_order_release);
+  return r.result;
+}
+
+}  // namespace
+
+int64_t enter_guest(Thread& t) {
+  Pairing& p = t.pairing;
+  if (!p.active) return t.vcpu->enter();
+  send_in(t);
+  return wait_paired(t);
+}
+
+bool take_posted_result(Thread& t) {
+  if (!arch_left_with_post(*t.vcpu)) return false;
+  // Whatever the page says now, this post is over: it must not be found, and served, a second time.
+  Pairing& p = t.pairing;
+  bool unseen = post_page(t).state.exchange(kPostIdle) == kPosted;
+  bool served = p.served && !unseen;
+  p.served = false;
+  if (unseen && p.active && ++p.misses >= kMissLimit) {
+    // This thread does not get to run in time.
+    unpair(t);
+    rest(t);
+  }
+  return served;
+}
+
+void note_call_exit(Thread& t) {
+  Pairing& p = t.pairing;
+  Process& process = *t.process;
+  if (process.exitless == static_cast<int>(Exitless::kOff) || process.shares_memory) return;
+  uint64_t now = arch_ticks();
+  if (p.active) return;
+  bool quick = now - p.last_exit < kHotGap;
+  p.last_exit = now;
+  p.hot = quick ? p.hot + 1 : 0;
+  if (p.hot < kHotCalls || now < p.rest_until) return;
+  if (!arch_can_post(*t.vcpu) || !process.spare_core || !start_runner(t)) {
+    rest(t);
+    return;
+  }
+  PostPage& page = post_page(t);
+  page.state.store(kPostIdle);
+  page.spin.store(kStubRounds);
+  page.mode.store(1, std::memory_order_release);
+  p.served = false;
+  p.active = true;
+}
+
+void unpair(Thread& t) {
+  Pairing& p = t.pairing;
+  if (!p.active) return;
+  post_page(t).mode.store(0, std::memory_order_release);
+  p.active = false;
+  p.hot = 0;
+}
+
+void retire_runner(Thread& t) {
+  unpair(t);
+  Pairing& p = t.pairing;
+  if (!p.runner) return;
+  Thread* block = p.runner->block;
+  uint32_t* alive = alive_word(block);
+  p.runner->phase.store(Runner::kQuit, std::memory_order_release);
+  futex_wake(p.runner->phase);
+  for (uint32_t seen; alive && (seen = __atomic_load_n(alive, __ATOMIC_ACQUIRE)) != 0;)
+    raw(SYS_futex, arg(alive), FUTEX_WAIT, seen, 0);
+  release_thread_block(block);
+  delete p.runner;
+  p.runner = nullptr;
+}
+
+void dismiss_runner(Thread& t) {
+  unpair(t);
+  Runner* r = t.pairing.runner;
+  if (!r) return;
+  t.pairing.runner = nullptr;
+  abandon_thread_block(r->block);
+  r->frees_itself = true;
+  r->phase.store(Runner::kQuit, std::memory_order_release);
+  futex_wake(r->phase);
+}
+
+void forget_runner(Thread& t) { t.pairing = Pairing{}; }
+
+}  // namespace tine
