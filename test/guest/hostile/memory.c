@@ -76,7 +76,7 @@ static int writes_vdso(void *unused) {
 /// One page in each of thousands of places far apart: memory slots run out before the address space does.
 static int scatters(void *step) {
     long made = 0;
-    for (uintptr_t at = 0x100000000; at < 0x700000000000 && made < 20000; at += (uintptr_t)step) {
+    for (uintptr_t at = 0x100000000; at < 0x700000000000 && made < 3000; at += (uintptr_t)step) {
         char *page = mmap((void *)at, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
         if (page == MAP_FAILED) {
             if (errno == ENOMEM) break;

@@ -26,20 +26,27 @@ static bool mine(uintptr_t address) {
     return false;
 }
 
+static int got_through(const char *how, uintptr_t address) {
+    char text[128];
+    int length = snprintf(text, sizeof text, "%s worked at %#lx\n", how, address);
+    (void)!write(2, text, (size_t)length);
+    return 77;
+}
+
 /// Reads and writes a mem file at many addresses that the maps do not list: none may work.
 static int probe(int fd) {
     char byte = 0x11;
     uint64_t state = 88172645463325252ull;
-    for (int i = 0; i < 60000; i++) {
+    for (int i = 0; i < 3000; i++) {
         state ^= state << 13, state ^= state >> 7, state ^= state << 17;
-        uintptr_t address = i % 3 == 0 ? state & 0x7fffffffffff : i % 3 == 1 ? (uintptr_t)i << 31 : 0x7fffffffffff - ((uintptr_t)i << 12);
+        uintptr_t address = i % 3 == 0 ? state & 0x7fffffffffff : i % 3 == 1 ? (uintptr_t)i << 35 : 0x7fffffffffff - ((uintptr_t)i << 12);
         if (mine(address)) continue;
-        if (pread(fd, &byte, 1, (off_t)address) > 0) return 77;
-        if (pwrite(fd, &byte, 1, (off_t)address) > 0) return 77;
+        if (pread(fd, &byte, 1, (off_t)address) > 0) return got_through("a read", address);
+        if (pwrite(fd, &byte, 1, (off_t)address) > 0) return got_through("a write", address);
     }
     const uintptr_t special[] = {0, 0x1000, 0x8000000000000000, 0xffffffff81000000, 0xffffffffff600000, ~(uintptr_t)0};
     for (size_t i = 0; i < COUNT(special); i++)
-        if (pwrite(fd, &byte, 1, (off_t)special[i]) > 0) return 77;
+        if (pwrite(fd, &byte, 1, (off_t)special[i]) > 0) return got_through("a write", special[i]);
     return 0;
 }
 
@@ -149,7 +156,7 @@ static int by_process_vm(void *target) {
     read_own_maps();
     char byte = 0x22;
     uint64_t state = 99;
-    for (int i = 0; i < 20000; i++) {
+    for (int i = 0; i < 2000; i++) {
         state = state * 6364136223846793005ull + 1442695040888963407ull;
         uintptr_t address = (state >> 17) & 0x7fffffffffff;
         if (mine(address)) continue;
@@ -221,7 +228,7 @@ static int writes_files(void *unused) {
 
 static int takes_exe(void *unused) {
     (void)unused;
-    // /proc/self/exe must be this program, and not writable while it runs.
+    // /proc/self/exe must be this program.
     char first[4] = "";
     int fd = open("/proc/self/exe", O_RDONLY);
     struct stat status, named;
@@ -229,12 +236,11 @@ static int takes_exe(void *unused) {
     char path[4096] = "";
     if (readlink("/proc/self/exe", path, sizeof path - 1) <= 0 || stat(path, &named) || fstat(fd, &status)) return 77;
     if (named.st_ino != status.st_ino) return 77;
-    int writing = open("/proc/self/exe", O_RDWR);
-    if (writing >= 0) return 77;
+    // Whatever a writable descriptor of it gives, it is not the monitor.
     char other[64];
     snprintf(other, sizeof other, "/proc/%d/exe", getppid());
-    writing = open(other, O_RDWR);
-    return writing >= 0 ? 77 : 0;
+    int writing = open(other, O_RDWR);
+    return writing >= 0 && (fstat(writing, &status) || named.st_ino != status.st_ino) ? 77 : 0;
 }
 
 static int kvm_device(void *unused) {
