@@ -1,6 +1,7 @@
 // The map of a guest's mappings: finding, splitting, merging, searching for room, limits.
 #include "memory/address_space.h"
 
+#include <algorithm>
 #include <cerrno>
 
 #include "host/raw.h"
@@ -34,10 +35,13 @@ void AddressSpace::carve(uint64_t start, uint64_t end) {
   split_at(start);
   split_at(end);
   auto it = vmas_.lower_bound(start);
-  while (it != vmas_.end() && it->first < end) {
+  if (it == vmas_.end() || it->first >= end) return;
+  do {
     mapped_bytes_ -= it->second.bytes();
     it = vmas_.erase(it);
-  }
+  } while (it != vmas_.end() && it->first < end);
+  // The new gap reaches up to what lies above it.
+  search_from_ = std::max(search_from_, it == vmas_.end() ? uint64_t{~0ull} : it->first);
 }
 
 void AddressSpace::insert(const Vma& vma) {
@@ -72,9 +76,24 @@ bool AddressSpace::is_free(uint64_t start, uint64_t bytes) {
 }
 
 // Lowest address of the highest gap below `high` that holds `bytes`, as Linux's top-down search; 0: none.
+// A program with thousands of mappings must not have them all walked each time: gaps that lie above `search_from_`
+// and below mmap_top are known to hold at most `widest_skipped_` bytes.
 uint64_t AddressSpace::search(uint64_t bytes, uint64_t alignment, uint64_t low, uint64_t high) {
+  bool usual = high == mmap_top;
   uint64_t ceiling = high;
-  auto it = vmas_.lower_bound(high);
+  uint64_t skipped = 0;
+  if (usual && bytes > widest_skipped_) {
+    ceiling = std::min(high, search_from_);
+    skipped = widest_skipped_;
+  }
+  auto found = [&](uint64_t at) {
+    if (usual) {
+      search_from_ = at;
+      widest_skipped_ = std::max(skipped, ceiling - at - bytes);
+    }
+    return at;
+  };
+  auto it = vmas_.lower_bound(ceiling);
   for (;;) {
     uint64_t floor = low;
     if (it != vmas_.begin()) {
@@ -89,11 +108,13 @@ uint64_t AddressSpace::search(uint64_t bytes, uint64_t alignment, uint64_t low, 
     while (ceiling >= bytes && ceiling - bytes >= floor) {
       uint64_t at = (ceiling - bytes) & ~(alignment - 1);
       if (at < floor) break;
-      if (guest_range_ok(at, bytes)) return at;
+      if (guest_range_ok(at, bytes)) return found(at);
       if (ceiling <= kRefusedStart) break;
+      if (ceiling > kRefusedEnd) skipped = std::max(skipped, ceiling - kRefusedEnd);
       ceiling = kRefusedStart;
     }
     if (it == vmas_.begin()) return 0;
+    if (ceiling > floor) skipped = std::max(skipped, ceiling - floor);
     it = std::prev(it);
     if (it->second.start < ceiling) ceiling = it->second.start;
     if (ceiling <= low) return 0;
@@ -117,6 +138,7 @@ int64_t AddressSpace::check_limits(Thread& t, uint64_t bytes, uint32_t prot, uin
 }
 
 void AddressSpace::drop_not_inherited() {
+  search_from_ = ~0ull;
   for (auto it = vmas_.begin(); it != vmas_.end();) {
     if (it->second.flags & kVmaDontFork) {
       tables_.unmap(it->second.start, it->second.bytes());

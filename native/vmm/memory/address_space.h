@@ -139,6 +139,8 @@ class AddressSpace {
   uint32_t pool_slots_ = 0;
   GuestPhys next_physical_{0};
   uint64_t mapped_bytes_ = 0;
+  uint64_t search_from_ = ~0ull;  // search(): where the last one ended
+  uint64_t widest_skipped_ = 0;   // and the widest gap above
   uint64_t extent_bytes_ = 0;
   bool suspicious_ = false;
 };
