@@ -36,13 +36,35 @@ void serve_system_call(Thread& t) {
     rewind_guest_call(vcpu, number);
     return;
   }
+  t.fault_ip = 0;
   Call call{t, number, {}};
   guest_call_arguments(vcpu, call.a);
   t.call_interrupted = false;
   finish_call(t, number, serve(call));
 }
 
+// Serving one fault at most takes a few rounds (instruction, operand, both halves of a crossing access).
+constexpr uint32_t kFaultRepeats = 64;
+
+bool makes_progress(Thread& t, GuestAddr address) {
+  uint64_t ip = guest_ip(t);
+  if (ip != t.fault_ip || address.v != t.fault_address) {
+    t.fault_ip = ip;
+    t.fault_address = address.v;
+    t.fault_repeats = 0;
+  }
+  return ++t.fault_repeats < kFaultRepeats;
+}
+
 void serve_page_fault(Thread& t, const ExceptionInfo& e) {
+  if (!makes_progress(t, e.address)) {
+    t.fault_repeats = 0;
+    report("a page fault at 0x%lx came %u times from 0x%lx", static_cast<unsigned long>(e.address.v), kFaultRepeats,
+           static_cast<unsigned long>(guest_ip(t)));
+    set_exception_context(t, e.trap, e.error, e.address.v);
+    force_signal(t, SIGSEGV, SEGV_ACCERR, e.address);
+    return;
+  }
   switch (t.process->space->fault(t, e.address, e.access)) {
     case AddressSpace::Fault::kServed: return;
     case AddressSpace::Fault::kNoMapping:

@@ -145,6 +145,7 @@ bool serve_post(Thread& t, PostPage& page) {
     return false;
   }
   t.call_interrupted = false;
+  t.fault_ip = 0;
   t.posted = true;
   int64_t result = serve(call);
   t.posted = false;

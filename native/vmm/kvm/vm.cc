@@ -25,6 +25,7 @@ uint64_t kvm_run_bytes(int kvm_fd) {
 }
 
 int64_t Vm::create(Process& process) {
+  RoomForDescriptors room(process);
   int64_t made = raw(SYS_ioctl, static_cast<uint64_t>(process.kvm_fd), KVM_CREATE_VM, arch_machine_type(process.kvm_fd));
   if (is_error(made)) return made;
   int64_t owned = own_descriptor(process, static_cast<int>(made), kVmPlace, true);
@@ -64,6 +65,7 @@ Vcpu* Vm::acquire(Process& process, int64_t& error) {
     // KVM hands out the lowest free number: no guest call may take or free one meanwhile.
     bool threaded = process.thread_count.load() > 1;
     if (threaded) process.descriptor_gate.close();
+    RoomForDescriptors room(process);
     int64_t made = raw(SYS_ioctl, static_cast<uint64_t>(fd), KVM_CREATE_VCPU, index);
     owned = is_error(made) ? made : own_descriptor(process, static_cast<int>(made), kVcpuPlace, true);
     if (threaded) process.descriptor_gate.open();

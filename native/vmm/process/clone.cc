@@ -225,6 +225,7 @@ int64_t clone_process(Thread& t, const Request& q) {
   forget_other_threads(t);
   t.clear_child_tid = q.flags & CLONE_CHILD_CLEARTID ? q.child_tid : GuestAddr{0};
   t.robust_list = {0};
+  t.held = 0;
   if (q.flags & CLONE_CLEAR_SIGHAND) reset_caught_signals(*p.handlers);
   if (q.flags & CLONE_CHILD_SETTID) (void)put(q.child_tid, t.tid);
   result = give_memory_to_child(child);

@@ -12,30 +12,22 @@
 namespace tine {
 namespace {
 
-// While it lives the host's soft RLIMIT_NOFILE lets the monitor use numbers above the guest's.
-class RoomForDescriptors {
- public:
-  explicit RoomForDescriptors(int needed) {
-    raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, arg(&saved_));
-    if (saved_.rlim_cur >= static_cast<uint64_t>(needed)) return;
-    rlimit64 wider = saved_;
-    wider.rlim_cur = std::min<uint64_t>(saved_.rlim_max, static_cast<uint64_t>(needed));
-    changed_ = raw(SYS_prlimit64, 0, RLIMIT_NOFILE, arg(&wider), 0) == 0;
-  }
-  ~RoomForDescriptors() {
-    if (changed_) raw(SYS_prlimit64, 0, RLIMIT_NOFILE, arg(&saved_), 0);
-  }
-  RoomForDescriptors(const RoomForDescriptors&) = delete;
-  RoomForDescriptors& operator=(const RoomForDescriptors&) = delete;
-
- private:
-  rlimit64 saved_{};
-  bool changed_ = false;
-};
-
 constexpr int kLargestBlock = kVcpuPlace + 1024;
 
 }  // namespace
+
+RoomForDescriptors::RoomForDescriptors(const Process& process) {
+  uint64_t needed = static_cast<uint64_t>(process.own.base) + OwnedDescriptors::kSpan;
+  raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, arg(&saved_));
+  if (saved_.rlim_cur >= needed) return;
+  rlimit64 wider = saved_;
+  wider.rlim_cur = std::min<uint64_t>(saved_.rlim_max, needed);
+  changed_ = raw(SYS_prlimit64, 0, RLIMIT_NOFILE, arg(&wider), 0) == 0;
+}
+
+RoomForDescriptors::~RoomForDescriptors() {
+  if (changed_) raw(SYS_prlimit64, 0, RLIMIT_NOFILE, arg(&saved_), 0);
+}
 
 bool make_room_for_descriptors(Process& process) {
   rlimit64 limit{};
@@ -55,7 +47,7 @@ bool make_room_for_descriptors(Process& process) {
 }
 
 int64_t own_descriptor(Process& process, int fd, int place, bool close_on_exec) {
-  RoomForDescriptors room(process.own.base + kLargestBlock);
+  RoomForDescriptors room(process);
   int at = process.own.base + place;
   int64_t moved;
   if (place < kVmPlace) {
@@ -72,7 +64,7 @@ void relocate_own_descriptors(Process& process, int wanted) {
   if (!process.own.owns(wanted)) return;
   int64_t moved;
   {
-    RoomForDescriptors room(process.own.base + OwnedDescriptors::kSpan);
+    RoomForDescriptors room(process);
     moved = raw(SYS_fcntl, static_cast<uint64_t>(wanted), F_DUPFD_CLOEXEC, static_cast<uint64_t>(process.own.base + kLargestBlock));
   }
   if (is_error(moved)) return;

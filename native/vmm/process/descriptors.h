@@ -17,6 +17,20 @@ constexpr int descriptor_base(uint64_t soft_limit) {
   return soft_limit > 1024 && soft_limit <= 4096 ? static_cast<int>(soft_limit) : 1024;
 }
 
+// While it lives the host's soft RLIMIT_NOFILE lets the monitor make descriptors whatever the guest's limit is: above it,
+// and where the guest has used up all it may have.
+class RoomForDescriptors {
+ public:
+  explicit RoomForDescriptors(const Process& process);
+  ~RoomForDescriptors();
+  RoomForDescriptors(const RoomForDescriptors&) = delete;
+  RoomForDescriptors& operator=(const RoomForDescriptors&) = delete;
+
+ private:
+  rlimit64 saved_{};
+  bool changed_ = false;
+};
+
 // Raises the host's soft limit so that the block's numbers can be made. False: the hard limit forbids it.
 bool make_room_for_descriptors(Process& process);
 // Moves `fd` to its place in the block (close-on-exec as given). Returns the new number or -errno.

@@ -13,6 +13,7 @@
 #include "process/descriptors.h"
 #include "process/exec_state.h"
 #include "process/image.h"
+#include "process/threads.h"
 #include "signal/signal.h"
 #include "syscall/descriptors.h"
 #include "syscall/handlers.h"
@@ -69,7 +70,12 @@ int64_t execute(Call& c, int directory, const char* path, int flags, GuestAddr a
   Thread& t = c.thread;
   Process& p = *t.process;
   Image image;
-  if (int64_t result = find_image(t, directory, path, flags, image)) return result;
+  {
+    // The kernel needs no descriptor to execute a file: a full table must not be in the way.
+    auto gate = hold_gate(t);
+    RoomForDescriptors room(p);
+    if (int64_t result = find_image(t, directory, path, flags, image)) return result;
+  }
   std::vector<uint64_t> argv, envp;
   if (int64_t result = take_vector(argv_at, argv)) return result;
   if (int64_t result = take_vector(envp_at, envp)) return result;
@@ -88,6 +94,7 @@ int64_t execute(Call& c, int directory, const char* path, int flags, GuestAddr a
 
   {
     auto gate = hold_gate(t);
+    RoomForDescriptors room(p);
     // From here the descriptors of the block belong to the coming program. A vfork child has a table of its own.
     if (int64_t result = save_exec_state(t, image)) return result;
     int exe = image.fd, interpreter = image.interpreter_fd;
@@ -107,6 +114,9 @@ int64_t execute(Call& c, int directory, const char* path, int flags, GuestAddr a
     raw(SYS_rt_tgsigqueueinfo, static_cast<uint64_t>(p.pid), static_cast<uint64_t>(t.tid), static_cast<uint64_t>(t.pending), arg(const_cast<siginfo_t*>(&t.pending_info)));
     t.pending = 0;
   }
+  // The kernel walks these when the old address space goes; it could not read the guest's.
+  leave_robust_lists(p);
+  clear_child_tid(t);
   int64_t result = raw(SYS_execveat, static_cast<uint64_t>(p.self_fd), arg(empty), arg(argv.data()), arg(envp.data()), AT_EMPTY_PATH);
   report("exec of the monitor failed: error %ld", static_cast<long>(-result));
   set_guest_mask(t, t.mask);

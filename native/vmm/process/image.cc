@@ -95,6 +95,14 @@ int64_t find(Thread& t, int directory, const char* path, int flags, Image& image
     return got;
   }
   if (got >= 2 && head[0] == '#' && head[1] == '!') {
+    // The interpreter could not open a script by a descriptor that closes at exec (BINPRM_FLAGS_PATH_INACCESSIBLE).
+    if (!depth && directory != AT_FDCWD && path[0] != '/') {
+      int64_t descriptor_flags = raw(SYS_fcntl, static_cast<uint64_t>(directory), F_GETFD);
+      if (descriptor_flags > 0 && (descriptor_flags & FD_CLOEXEC)) {
+        close_fd(fd);
+        return -ENOENT;
+      }
+    }
 
     close_fd(fd);
     // fs/binfmt_script.c: first word is the interpreter, the rest of the line one argument.
@@ -105,7 +113,8 @@ int64_t find(Thread& t, int directory, const char* path, int flags, Image& image
     while (end > head + 2 && (end[-1] == ' ' || end[-1] == '\t')) *--end = 0;
     char* name = head + 2;
     while (*name == ' ' || *name == '\t') name++;
-    if (!*name) return -ENOEXEC;
+    // A file that ends right after "#!" names the empty path, which the kernel refuses in its own way.
+    if (!*name) return complete ? -ENOEXEC : -EACCES;
     char* after = name;
     while (*after && *after != ' ' && *after != '\t') after++;
     if (!complete && got == kScriptLine && !*after) return -ENOEXEC;  // the name may be cut off

@@ -113,6 +113,12 @@ struct Thread {
   uint64_t trap_number = 0, trap_error = 0, trap_address = 0;
   // The kernel was inside a call and would restart it; otherwise a call that answers kRestart never began.
   volatile bool call_interrupted = false;
+  // A fault that comes again and again at one place although it was served.
+  uint64_t fault_ip = 0, fault_address = 0;
+  uint32_t fault_repeats = 0;
+  // SIGSEGV and SIGBUS sent while the guest blocks them: the host never blocks these two, so they wait here.
+  SignalSet held = 0;
+  siginfo_t held_info[2]{};
   Pairing pairing;                 // calls without exits
   bool posted = false;             // the call being served was posted: the registers are still the machine's
   uint8_t* stack_block = nullptr;  // base of the monitor stack, where this structure lies

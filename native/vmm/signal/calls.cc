@@ -60,7 +60,11 @@ int64_t sys_rt_sigprocmask(Call& c) {
 
 int64_t sys_rt_sigpending(Call& c) {
   if (c.a[1] > sizeof(SignalSet)) return -EINVAL;
-  return host_call(c.thread, SYS_rt_sigpending, hp(c.ptr(0)), c.a[1]);
+  SignalSet set = 0;
+  int64_t result = host_call(c.thread, SYS_rt_sigpending, arg(&set), sizeof set);
+  if (result) return result;
+  set |= c.thread.held;
+  return copy_out(c.ptr(0), &set, c.a[1]) ? 0 : -EFAULT;
 }
 
 int64_t sys_rt_sigsuspend(Call& c) {

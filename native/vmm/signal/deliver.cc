@@ -24,6 +24,12 @@ void set_guest_mask(Thread& t, SignalSet mask) {
   if (t.pending) return;  // everything stays blocked until the frame is built
   SignalSet host = host_mask(t.mask);
   raw(SYS_rt_sigprocmask, SIG_SETMASK, arg(&host), 0, 8);
+  for (int number : {SIGSEGV, SIGBUS}) {
+    if (!(t.held & signal_bit(number)) || (t.mask & signal_bit(number))) continue;
+    t.held &= ~signal_bit(number);
+    raw(SYS_rt_tgsigqueueinfo, static_cast<uint64_t>(raw(SYS_getpid)), static_cast<uint64_t>(t.tid), static_cast<uint64_t>(number),
+        arg(&t.held_info[number == SIGBUS]));
+  }
 }
 
 bool on_alternate_stack(const Thread& t, uint64_t sp) {

@@ -54,6 +54,11 @@ void on_signal(int number, siginfo_t* info, void* raw_context) {
   Thread& t = current();
   if (number == SIGSEGV || number == SIGBUS) {
     // These two are never left to the kernel's default, because the monitor's own faults come by them.
+    if (t.mask & signal_bit(number)) {
+      t.held_info[number == SIGBUS] = *info;
+      t.held |= signal_bit(number);
+      return;
+    }
     uint64_t handler = t.process->handlers->action[number - 1].handler;
     if (handler == 1) return;
     if (handler == 0) {

@@ -50,7 +50,9 @@ bool arch_emulate_fault(Thread& t, const ExceptionInfo& e) {
   uint64_t back;
   if (!get(back, {r.rsp})) return false;
   Call call{t, kCalls[(r.rip >> 10) & 3], {r.rdi, r.rsi, 0, 0, 0, 0}};
-  r.rax = static_cast<uint64_t>(serve(call));
+  int64_t result = serve(call);
+  if (result == -EFAULT) return false;
+  r.rax = static_cast<uint64_t>(result);
   r.rip = back;
   r.rsp += 8;
   t.vcpu->run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;

@@ -75,6 +75,11 @@ Exit classify_exception(Vcpu& vcpu, uint32_t vector, ExceptionInfo& e) {
       e.kind = ExceptionInfo::kPageFault;
       e.address = {s.cr2};
       // Error code, SDM 3A 4.7: bit 1 write, bit 4 instruction fetch.
+      // Bit 5: a protection key the guest has set up for itself with wrpkru, which user mode may always execute.
+      if (e.error & 32) {
+        signal_info(e, SIGSEGV, SEGV_PKUERR, {s.cr2});
+        break;
+      }
       e.access = e.error & 16 ? PROT_EXEC : e.error & 2 ? PROT_WRITE : PROT_READ;
       break;
     case X86_TRAP_DE: signal_info(e, SIGFPE, FPE_INTDIV, ip); break;
