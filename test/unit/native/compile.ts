@@ -28,6 +28,8 @@ export async function compileNative(name: string, sources: readonly string[]): P
     "-fno-sanitize-recover=all",
     "-I",
     join(repository, "native/vmm"),
+    "-I",
+    join(repository, "native/vmm/arch", process.arch === "arm64" ? "aarch64" : "x86_64", "include"),
     "-o",
     program,
     join(repository, "test/unit/native", `${name}.cc`),
