@@ -3,6 +3,7 @@
 #include <linux/futex.h>
 #include <linux/sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 
 #include <cstring>
 
@@ -42,6 +43,8 @@ void futex_wake(std::atomic<uint32_t>& word) { raw(SYS_futex, arg(&word), FUTEX_
 
 void runner_main(void* raw_runner) {
   Runner& r = *static_cast<Runner*>(raw_runner);
+  // The name by which procfs/ hides it from guests.
+  raw(SYS_prctl, PR_SET_NAME, arg(kRunnerName));
   r.tid.store(static_cast<int>(raw(SYS_gettid)));
   // Only the kick may interrupt KVM_RUN.
   struct {

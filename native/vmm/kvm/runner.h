@@ -10,6 +10,8 @@ namespace tine {
 
 struct Thread;
 
+constexpr char kRunnerName[] = "tine runner";
+
 enum class Exitless : int { kAuto, kOff, kOn };
 
 struct Runner {

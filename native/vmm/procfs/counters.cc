@@ -58,6 +58,7 @@ bool status_line(std::string& out, std::string_view key, std::string_view host, 
   if (c.has_mask && key == "SigBlk:") return add_set(out, key, c.blocked), true;
   if (c.has_signals && key == "SigIgn:") return add_set(out, key, c.ignored), true;
   if (c.has_signals && key == "SigCgt:") return add_set(out, key, c.caught), true;
+  if (key == "Threads:" && !c.own) return add_plain(out, key, less(status_number(host, key), c.hidden_threads)), true;
   if (!c.own) return false;
   if (key == "Threads:") return add_plain(out, key, c.threads), true;
   if (!key.starts_with("Vm") && !key.starts_with("Rss")) return false;
@@ -114,8 +115,7 @@ std::string guest_stat(std::string_view host, const GuestCounts& c) {
     bool changed = number;
     switch (field) {
       case 20:
-        changed = c.own;
-        value = c.threads;
+        value = c.own ? c.threads : less(value, c.hidden_threads);
         break;
       case 23:
         changed = c.own;

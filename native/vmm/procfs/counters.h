@@ -14,6 +14,7 @@ struct GuestCounts {
   uint64_t data = 0, stack = 0, text = 0, libraries = 0, locked = 0;
   uint64_t monitor_anonymous = 0, monitor_file = 0;  // resident memory that is not the guest's
   uint64_t threads = 1;
+  uint64_t hidden_threads = 0;  // of another process: threads that are its monitor's
   bool has_signals = false;    // ignored and caught are known
   uint64_t ignored = 0, caught = 0;
   bool has_mask = false;       // the task is the calling thread

@@ -1,5 +1,6 @@
 #include "procfs/entry.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -8,6 +9,7 @@
 #include <sys/vfs.h>
 
 #include "host/raw.h"
+#include "kvm/runner.h"
 #include "process/descriptors.h"
 #include "procfs/procfs.h"
 #include "procfs/text.h"
@@ -91,6 +93,18 @@ bool any_own_number(Thread& thread, int64_t number) {
   while (!line.empty()) {
     skip(line, '\t');
     if (whole_number(take_until(line, '\t')) == number) return true;
+  }
+  return false;
+}
+
+// A number of one of this process's tasks? `helper`: one of the monitor's own.
+bool own_task(Thread& thread, int64_t number, bool& helper) {
+  helper = false;
+  Guard guard(thread.process->threads_lock);
+  for (const Thread* one = thread.process->threads; one; one = one->next) {
+    if (one->tid == number) return true;
+    const Runner* runner = one->pairing.runner;
+    if (runner && runner->tid.load() == number) return helper = true;
   }
   return false;
 }
@@ -192,6 +206,9 @@ ProcEntry procfs_entry(Thread& thread, int fd) {
   if (entry.pid >= 0) {
     const int64_t own = own_number(thread, own_mount, root, point);
     entry.own = own >= 0 ? own == entry.pid : any_own_number(thread, entry.pid);
+    // /proc/TID is not listed but works. Numbers of threads are known for the process's own namespace.
+    if (!entry.own && own == thread.process->pid) entry.own = own_task(thread, entry.pid, entry.helper);
+    if (entry.own && entry.tid >= 0) own_task(thread, entry.tid, entry.helper);
   }
   return entry;
 }
@@ -231,6 +248,36 @@ bool procfs_is_monitor(Thread& thread, const ProcEntry& entry) {
   raw(SYS_close, fd);
   if (got || raw(SYS_fstat, thread.process->self_fd, arg(&ours))) return thread.process->jailed;
   return theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino;
+}
+
+bool procfs_is_helper(Thread& thread, const ProcEntry& entry, int64_t tid) {
+  bool helper = false;
+  if (entry.own) return own_task(thread, tid, helper) && helper;
+  std::string name = "task/";
+  add_number(name, static_cast<uint64_t>(tid));
+  name += "/comm";
+  const int64_t fd = procfs_open_beside(thread, entry, name.c_str(), O_RDONLY);
+  if (is_error(fd)) return false;
+  std::string comm;
+  procfs_read_all(static_cast<int>(fd), comm);
+  raw(SYS_close, fd);
+  return comm == std::string(kRunnerName) + "\n";
+}
+
+uint64_t procfs_helpers(Thread& thread, const ProcEntry& entry) {
+  const int64_t fd = procfs_open_beside(thread, entry, "task", O_RDONLY | O_DIRECTORY);
+  if (is_error(fd)) return 0;
+  uint64_t count = 0;
+  alignas(8) char entries[8192];
+  for (int64_t bytes; (bytes = raw(SYS_getdents64, fd, arg(entries), sizeof entries)) > 0;)
+    for (int64_t at = 0; at < bytes;) {
+      const auto* record = reinterpret_cast<const dirent64*>(entries + at);
+      const int64_t tid = whole_number(record->d_name);
+      if (tid >= 0 && procfs_is_helper(thread, entry, tid)) count++;
+      at += record->d_reclen;
+    }
+  raw(SYS_close, fd);
+  return count;
 }
 
 bool procfs_in_block(Thread& thread, const ProcEntry& entry, int64_t number) {

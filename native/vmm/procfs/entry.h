@@ -17,6 +17,7 @@ struct ProcEntry {
   int64_t tid = -1;        // below /PID/task/TID
   std::string place;       // below the process or the thread: "", "maps", "fd", "fd/3"
   bool own = false;        // the process is this one
+  bool helper = false;     // a thread of this process that is the monitor's, not the guest's
   bool symlink = false, directory = false;
 
   bool in(std::string_view folder) const {  // "fd": the entry is directly in that directory
@@ -34,6 +35,11 @@ int64_t procfs_open_beside(Thread& thread, const ProcEntry& entry, const char* n
 // True where the process of the entry is a monitor (this one's executable), so that the host's view of it is
 // not the guest's. Where this cannot be told because the kernel does not let us look: true in a jail.
 bool procfs_is_monitor(Thread& thread, const ProcEntry& entry);
+
+// True where task `tid` of the entry's process is a thread of its monitor that the guest does not know.
+bool procfs_is_helper(Thread& thread, const ProcEntry& entry, int64_t tid);
+// How many of them there are.
+uint64_t procfs_helpers(Thread& thread, const ProcEntry& entry);
 
 // Whole content of a file, from where it stands.
 bool procfs_read_all(int fd, std::string& content);

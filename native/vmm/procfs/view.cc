@@ -111,7 +111,10 @@ GuestCounts counts_of(Thread& thread, const ProcEntry& entry) {
   counts.seccomp_mode = entry.own ? thread.seccomp_mode : chain ? 2 : 0;
   counts.seccomp_filters = chain ? chain->filters : 0;
   counts.own = entry.own;
-  if (!entry.own) return counts;
+  if (!entry.own) {
+    counts.hidden_threads = procfs_helpers(thread, entry);
+    return counts;
+  }
   counts.threads = static_cast<uint64_t>(std::max(thread.process->thread_count.load(), 1));
   add_memory(thread, counts);
   add_signals(thread, counts);
@@ -223,6 +226,10 @@ ProcAnswer procfs_answer(Thread& thread, const ProcEntry& entry, int fd, int fla
   ProcAnswer answer;
   if (!entry.known) {
     if (!(flags & O_PATH)) answer.error = judge_unknown(entry, fd);
+    return answer;
+  }
+  if (entry.helper) {
+    answer.error = -ENOENT;
     return answer;
   }
   if (!procfs_is_sensitive(entry) || !procfs_is_monitor(thread, entry)) return answer;
