@@ -1,12 +1,19 @@
 #include "kvm/vcpu.h"
 
+#include <cerrno>
+
 #include "host/raw.h"
 
 namespace tine {
 
 int64_t Vcpu::enter() {
   arch_before_entry(*this);
-  return raw(SYS_ioctl, static_cast<uint64_t>(fd), KVM_RUN, 0);
+  for (;;) {
+    int used = __atomic_load_n(&fd, __ATOMIC_ACQUIRE);
+    int64_t result = raw(SYS_ioctl, static_cast<uint64_t>(used), KVM_RUN, 0);
+    // Another thread may just have moved the monitor's descriptors.
+    if (result != -EBADF || used == __atomic_load_n(&fd, __ATOMIC_ACQUIRE)) return result;
+  }
 }
 
 }  // namespace tine

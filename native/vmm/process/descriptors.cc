@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "host/raw.h"
+#include "host/report.h"
 #include "kvm/vm.h"
 #include "memory/address_space.h"
 
@@ -61,19 +62,36 @@ int64_t own_descriptor(Process& process, int fd, int place, bool close_on_exec) 
 }
 
 void relocate_own_descriptors(Process& process, int wanted) {
-  if (!process.own.owns(wanted)) return;
-  int64_t moved;
-  {
-    RoomForDescriptors room(process);
-    moved = raw(SYS_fcntl, static_cast<uint64_t>(wanted), F_DUPFD_CLOEXEC, static_cast<uint64_t>(process.own.base + kLargestBlock));
+  OwnedDescriptors old = process.own;
+  if (!old.owns(wanted)) return;
+  RoomForDescriptors room(process);
+  // The block moves as a whole: a coming exec finds its parts by their places.
+  auto taken = [](int fd) { return !is_error(raw(SYS_fcntl, static_cast<uint64_t>(fd), F_GETFD)); };
+  int base = old.base;
+  for (bool free = false; !free;) {
+    base += kVcpuPlace;
+    free = wanted < base || wanted >= base + kVcpuPlace;
+    for (int place = 0; free && place < kVcpuPlace; place++) free = !taken(base + place);
+    if (base > old.base + OwnedDescriptors::kSpan / 2) return;
   }
-  if (is_error(moved)) return;
-  int to = static_cast<int>(moved);
-  process.own.remove(wanted);
-  process.own.add(to);
-  for (int* held : {&process.kvm_fd, &process.self_fd, &process.exe_fd, &process.log_fd, &process.root_fd, &process.proc_fd, &process.space->vm.fd})
-    if (*held == wanted) *held = to;
-  process.space->vm.renumber(wanted, to);
+  OwnedDescriptors moved;
+  moved.base = base;
+  for (int fd = old.base; fd < old.end(); fd++) {
+    if (!old.owns(fd)) continue;
+    int place = fd - old.base;
+    int64_t to = place < kVmPlace ? raw(SYS_dup3, static_cast<uint64_t>(fd), static_cast<uint64_t>(base + place), 0)
+                                  : raw(SYS_fcntl, static_cast<uint64_t>(fd), F_DUPFD_CLOEXEC, static_cast<uint64_t>(base + kVmPlace));
+    if (is_error(to)) return;
+    int now = static_cast<int>(to);
+    moved.add(now);
+    for (int* held : {&process.kvm_fd, &process.self_fd, &process.exe_fd, &process.log_fd, &process.root_fd, &process.space->vm.fd})
+      if (*held == fd) *held = now;
+    process.space->vm.renumber(fd, now);
+  }
+  process.own = moved;
+  set_log_descriptor(process.log_fd);
+  for (int fd = old.base; fd < old.end(); fd++)
+    if (old.owns(fd)) raw(SYS_close, static_cast<uint64_t>(fd));
 }
 
 }  // namespace tine

@@ -14,7 +14,6 @@ int64_t sys_exit(Call& c) {
   Process& p = *t.process;
   uint64_t code = c.a[0] & 0xff;
   leave_robust_list(t);
-  clear_child_tid(t);
   // From here on nothing of the guest's may interrupt: the stack goes with the thread.
   SignalSet all = kAllSignals;
   raw(SYS_rt_sigprocmask, SIG_SETMASK, arg(&all), 0, 8);
@@ -24,6 +23,8 @@ int64_t sys_exit(Call& c) {
     p.space->vm.park(t.vcpu);
     unlist_thread(t);
   }
+  // Last of all: whoever waits for this word believes the thread gone.
+  clear_child_tid(t);
   raw(SYS_exit, code);
   __builtin_unreachable();
 }

@@ -54,7 +54,7 @@ void on_signal(int number, siginfo_t* info, void* raw_context) {
   Thread& t = current();
   if (number == SIGSEGV || number == SIGBUS) {
     // These two are never left to the kernel's default, because the monitor's own faults come by them.
-    if (t.mask & signal_bit(number)) {
+    if ((t.mask & signal_bit(number)) || t.pending) {
       t.held_info[number == SIGBUS] = *info;
       t.held |= signal_bit(number);
       return;
@@ -66,7 +66,6 @@ void on_signal(int number, siginfo_t* info, void* raw_context) {
       if (raw(SYS_getpid) == 1 && info->si_pid != 0) return;
       die_by_signal(t, number);
     }
-    if (t.pending) return;
   }
   t.pending_info = *info;
   t.pending = number;
