@@ -206,9 +206,10 @@ ProcEntry procfs_entry(Thread& thread, int fd) {
   if (entry.pid >= 0) {
     const int64_t own = own_number(thread, own_mount, root, point);
     entry.own = own >= 0 ? own == entry.pid : any_own_number(thread, entry.pid);
+    entry.same_numbers = own == thread.process->pid;
     // /proc/TID is not listed but works. Numbers of threads are known for the process's own namespace.
-    if (!entry.own && own == thread.process->pid) entry.own = own_task(thread, entry.pid, entry.helper);
-    if (entry.own && entry.tid >= 0) own_task(thread, entry.tid, entry.helper);
+    if (!entry.own && entry.same_numbers) entry.own = own_task(thread, entry.pid, entry.helper);
+    if (entry.own && entry.tid >= 0) entry.helper = procfs_is_helper(thread, entry, entry.tid);
   }
   return entry;
 }
@@ -252,7 +253,9 @@ bool procfs_is_monitor(Thread& thread, const ProcEntry& entry) {
 
 bool procfs_is_helper(Thread& thread, const ProcEntry& entry, int64_t tid) {
   bool helper = false;
-  if (entry.own) return own_task(thread, tid, helper) && helper;
+  // A task of this process that is not a guest thread is the monitor's, or a thread on its way out; but Linux shows
+  // a leader that has ended before the others.
+  if (entry.own && entry.same_numbers) return tid != thread.process->pid && (!own_task(thread, tid, helper) || helper);
   std::string name = "task/";
   add_number(name, static_cast<uint64_t>(tid));
   name += "/comm";

@@ -17,6 +17,7 @@ struct ProcEntry {
   int64_t tid = -1;        // below /PID/task/TID
   std::string place;       // below the process or the thread: "", "maps", "fd", "fd/3"
   bool own = false;        // the process is this one
+  bool same_numbers = false;  // own, and this procfs numbers tasks as the process itself does
   bool helper = false;     // a thread of this process that is the monitor's, not the guest's
   bool symlink = false, directory = false;
 
