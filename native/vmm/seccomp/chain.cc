@@ -4,9 +4,33 @@
 
 namespace tine {
 namespace {
-// kernel/seccomp.c: each filter counts four instructions more than it has, and a path of them 32768 at most.
+// kernel/seccomp.c: an older filter counts four instructions more than it has, and a path of them 32768 at most.
 constexpr uint32_t kFilterOverhead = 4;
 constexpr uint32_t kMaxWeight = 32768;
+
+// What the kernel counts are instructions of its own kind, made from the classic ones (net/core/filter.c,
+// bpf_convert_filter): a few of them become several.
+uint32_t kernel_length(BpfProgram program) {
+  uint32_t length = 3;  // sets A, X and the context
+  for (const sock_filter& i : program) {
+    length++;
+    switch (BPF_CLASS(i.code)) {
+      case BPF_RET:
+        length += BPF_RVAL(i.code) == BPF_K;
+        break;
+      case BPF_ALU:
+        if (BPF_OP(i.code) == BPF_DIV && BPF_SRC(i.code) == BPF_X) length += 4;
+        break;
+      case BPF_JMP:
+        if (BPF_OP(i.code) == BPF_JA) break;
+        length += BPF_SRC(i.code) == BPF_K && static_cast<int32_t>(i.k) < 0;
+        // One jump where one side goes on; the test for bits has no opposite.
+        length += i.jf != 0 && (i.jt != 0 || BPF_OP(i.code) == BPF_JSET);
+        break;
+    }
+  }
+  return length;
+}
 }  // namespace
 
 SeccompChain* seccomp_retain(SeccompChain* chain) {
@@ -24,8 +48,8 @@ void seccomp_release(SeccompChain* chain) {
 
 SeccompChain* seccomp_extend(SeccompChain* previous, BpfProgram program) {
   const uint32_t before = previous ? previous->weight : 0;
-  const auto length = static_cast<uint32_t>(program.size());
-  if (before + length + kFilterOverhead > kMaxWeight) return nullptr;
+  const uint32_t length = kernel_length(program);
+  if (before + length > kMaxWeight) return nullptr;
   auto* chain = new SeccompChain;
   chain->previous = previous;
   chain->program.assign(program.begin(), program.end());
