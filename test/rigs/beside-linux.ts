@@ -1,5 +1,5 @@
 import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { repository } from "../harness/paths.js";
 import { buildStatic, runOnRig, type RigMachine, type RigResult } from "./rig.js";
 
@@ -13,30 +13,25 @@ export interface TwoRuns {
 }
 
 /**
- * Runs the smoke program of this folder and programs of test/guest on a rig, each by the rig's Linux and then under
- * the monitor.
+ * Runs programs on a rig, each by the rig's Linux and then under the monitor.
  *
  * @param monitor the monitor for the rig's architecture, relative to the checkout.
- * @param guestPrograms names in test/guest/programs; they must build static for the rig.
+ * @param sources C programs, relative to the test folder and without suffix; they must build static for the rig.
  * @param limit milliseconds for all runs.
  */
 export async function runBesideLinux(
   machine: RigMachine,
   monitor: string,
-  guestPrograms: readonly string[],
+  sources: readonly string[],
   limit: number,
 ): Promise<{ probe: Record<string, unknown>; programs: TwoRuns[] }> {
   const folder = join(repository, "build/rigs", machine.architecture);
   await mkdir(folder, { recursive: true });
-  const sources = [
-    join(repository, "test/rigs/programs/smoke.c"),
-    ...guestPrograms.map((name) => join(repository, `test/guest/programs/${name}.c`)),
-  ];
-  const names = ["smoke", ...guestPrograms];
+  const names = sources.map((source) => basename(source));
   const files = [join(repository, monitor)];
   for (const [index, source] of sources.entries()) {
     const output = join(folder, names[index] ?? "");
-    await buildStatic(machine, source, output);
+    await buildStatic(machine, join(repository, `test/${source}.c`), output);
     files.push(output);
   }
   const commands = names.flatMap((name) => [`/bin/${name}`, `/bin/tine-vmm -- /bin/${name}`]);

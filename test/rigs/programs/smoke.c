@@ -1,11 +1,26 @@
 // What every machine must manage before anything finer is asked: fork, exec, a signal, a thread, a fault.
 #include "check.h"
 #include <pthread.h>
+#include <sys/time.h>
 
 static volatile sig_atomic_t handled;
 static void on_signal(int number) { handled = number; }
 
 static void *add(void *value) { return (void *)((long)value + 1); }
+
+// Arithmetic that a handler with arithmetic of its own interrupts again and again.
+static volatile double elsewhere;
+static volatile int ticks;
+static void on_tick(int number) {
+    (void)number;
+    for (int i = 1; i < 50; i++) elsewhere += 1.0 / i;
+    ticks++;
+}
+static double series(void) {
+    double sum = 0, sign = 1;
+    for (int i = 1; i < 200000; i += 2, sign = -sign) sum += sign * 4 / i;
+    return sum;
+}
 
 static volatile int faulted;
 static void on_fault(int number, siginfo_t *info, void *context) {
@@ -52,6 +67,17 @@ int main(int argc, char **argv) {
     CHECK_EQ("a signal interrupts a sleep", usleep(5000000) == -1 && errno == EINTR, 1);
     CHECK_EQ("which one", handled, SIGUSR1);
     waitpid(child, &status, 0);
+
+    double expected = series();
+    struct sigaction tick = {.sa_handler = on_tick, .sa_flags = SA_RESTART};
+    sigaction(SIGALRM, &tick, NULL);
+    struct itimerval often = {{0, 5000}, {0, 5000}}, never = {0};
+    setitimer(ITIMER_REAL, &often, NULL);
+    int rounds = 0, wrong = 0;
+    for (; ticks < 5 && rounds < 100000; rounds++) wrong += series() != expected;
+    setitimer(ITIMER_REAL, &never, NULL);
+    CHECK_EQ("a timer interrupts arithmetic", ticks >= 5, 1);
+    CHECK_EQ("and does not change it", wrong, 0);
 
     pthread_t thread;
     void *result = NULL;

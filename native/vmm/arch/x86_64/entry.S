@@ -24,6 +24,9 @@ tine_stub:
     mov %r11, POST+80(%rip)       # flags
     movl $1, POST+4(%rip)         # state: posted
 tine_stub_posted:
+    mov %cs, %ecx                 # In ring 0 nobody serves posts: the guest has written the mode itself, and the jump
+    test $3, %cl                  # back below would leave its own code in ring 0.
+    jz 2f
     mov POST+8(%rip), %ecx        # how long to wait
 1:  pause
     cmpl $3, POST+4(%rip)
