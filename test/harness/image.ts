@@ -64,6 +64,8 @@ export async function debianImage(
           // Documentation and caches are half of a small system and nothing in a container reads them.
           "--dpkgopt=path-exclude=/usr/share/doc/*",
           "--dpkgopt=path-exclude=/usr/share/man/*",
+        // Some packages (Java, PostgreSQL) do not configure without the folders that lie there.
+        '--essential-hook=mkdir -p "$1/usr/share/man/man1" "$1/usr/share/man/man7"',
           "--dpkgopt=path-exclude=/usr/share/locale/*",
           suite,
           rootfs,
