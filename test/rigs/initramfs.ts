@@ -46,7 +46,13 @@ function append(
   // ino, mode, uid, gid, nlink, mtime, filesize, maj, min, rmaj, rmin, namesize, chksum: eight hexadecimal digits each.
   const fields = [inode, mode, 0, 0, 1, 0, content.length, 0, 0, device.major, device.minor, name.length, 0];
   const header = Buffer.from(`070701${fields.map((field) => field.toString(16).padStart(8, "0")).join("")}`);
-  parts.push(header, name, padding(header.length + name.length), Buffer.from(content), padding(content.length));
+  parts.push(
+    header,
+    name,
+    padding(header.length + name.length),
+    Buffer.from(content),
+    padding(content.length),
+  );
 }
 
 /** Names and contents end at multiples of four bytes. */

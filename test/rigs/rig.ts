@@ -95,7 +95,18 @@ export async function runOnRig(
     const ran = await capture(
       [
         ...machine.emulator,
-        ...["-m", "1024", "-smp", "2", "-nodefaults", "-display", "none", "-serial", `file:${log}`, "-no-reboot"],
+        ...[
+          "-m",
+          "1024",
+          "-smp",
+          "2",
+          "-nodefaults",
+          "-display",
+          "none",
+          "-serial",
+          `file:${log}`,
+          "-no-reboot",
+        ],
         ...["-kernel", kernel.image, "-initrd", image],
         ...["-append", `console=${machine.console} quiet loglevel=3 panic=-1`],
       ],
@@ -129,7 +140,10 @@ async function entries(
   files: readonly string[],
   commands: readonly string[],
 ): Promise<InitramfsEntry[]> {
-  const list: InitramfsEntry[] = ["bin", "dev", "proc", "rig", "tmp"].map((path) => ({ kind: "folder", path }));
+  const list: InitramfsEntry[] = ["bin", "dev", "proc", "rig", "tmp"].map((path) => ({
+    kind: "folder",
+    path,
+  }));
   // The kernel opens it for the first process before that can mount anything.
   list.push({ kind: "character-device", path: "dev/console", major: 5, minor: 1 });
   const add = async (path: string, mode: number, from: string): Promise<void> => {
