@@ -5,10 +5,12 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <atomic>
 #include <vector>
 
 #include "host/raw.h"
@@ -28,9 +30,9 @@ struct MemoryFile {
   int64_t pid = -1;
 };
 
-MemoryFile judge(Thread& thread, int fd) {
+// What the name of a stand-in says: "/memfd:tine:/proc/123/mem (deleted)".
+MemoryFile by_name(Thread& thread, int fd) {
   MemoryFile file;
-  // "/memfd:tine:/proc/123/mem (deleted)"
   const std::string link = procfs_path_of(thread, fd);
   std::string_view rest = link;
   if (!rest.starts_with(kStandInLink)) return file;
@@ -42,6 +44,34 @@ MemoryFile judge(Thread& thread, int fd) {
   slash = rest.rfind('/');
   file.pid = whole_number(rest.substr(slash + 1));
   if (file.pid >= 0) file.kind = kind;
+  return file;
+}
+
+// A process that has such a file asks for every read and write, so what was found is remembered by inode: the
+// number (32 bits on the kernel's own tmpfs), the process and the kind in one word, for a lock would not survive a
+// fork. A slot that another inode has taken is found again by name.
+constexpr size_t kSlots = 64;
+constexpr uint64_t kKnown = 1ull << 63;
+std::atomic<uint64_t> known[kSlots];
+
+// The file system that stand-ins are on: no other file's number is looked up among theirs.
+std::atomic<uint64_t> device{0};
+bool on_device(uint64_t dev) { return device.load(std::memory_order_relaxed) == dev; }
+
+MemoryFile judge(Thread& thread, int fd) {
+  struct stat status {};
+  if (raw(SYS_fstat, fd, arg(&status)) || !S_ISREG(status.st_mode) || status.st_nlink) return {};
+  if (status.st_ino >> 32) return by_name(thread, fd);
+  std::atomic<uint64_t>& slot = known[status.st_ino % kSlots];
+  const uint64_t word = slot.load(std::memory_order_relaxed);
+  if (word & kKnown && static_cast<uint32_t>(word) == status.st_ino && on_device(status.st_dev))
+    return {static_cast<Kind>(word >> 61 & 3), static_cast<int64_t>(word >> 32 & 0x1fffffff)};
+  const MemoryFile file = by_name(thread, fd);
+  if (file.kind != Kind::none) device.store(status.st_dev, std::memory_order_relaxed);
+  if (on_device(status.st_dev))
+    slot.store(kKnown | static_cast<uint64_t>(file.kind) << 61 | (static_cast<uint64_t>(file.pid) & 0x1fffffff) << 32 |
+                   status.st_ino,
+               std::memory_order_relaxed);
   return file;
 }
 
