@@ -1,9 +1,7 @@
-import { join } from "node:path";
 import type { Exit } from "../native/addon/children.js";
 import { RuntimeError } from "./errors.js";
 import type { ContainerListener } from "./events.js";
 import { removeJailRecord } from "./jail/record.js";
-import { unmountRoot } from "./jail/rootfs.js";
 import type { JailedContainer } from "./jail/jailed-container.js";
 import { Process, type ProcessState } from "./process.js";
 import type { Statistics } from "./resources/container-resources.js";
@@ -295,11 +293,11 @@ export class Container {
   }
 
   async #deleteAll(): Promise<void> {
-    await this.#jailed.runc.delete(this.id, false);
+    await this.#jailed.remove();
     // One that never ran was killed by that.
     const exit = await this.init.stopped;
-    await Promise.all([unmountRoot(join(this.bundle, "rootfs")), this.#release()]);
-    await removeJailRecord(this.bundle);
+    await this.#release();
+    removeJailRecord(this.bundle);
     this.init.fire("delete");
     this.#machine.fire("delete");
     this.#tell({ type: "deleted", pid: this.init.pid, exit });

@@ -1,4 +1,4 @@
-import { mkdir } from "node:fs/promises";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Container } from "./container.js";
 import type { ContainerListener } from "./events.js";
@@ -48,28 +48,27 @@ export async function createContainer(
   const { id, bundle } = request;
   const root = join(bundle, "rootfs");
   await using undo = new Undo((line) => settings.log(`${id}: ${line}`));
-  await writeJailRecord(bundle, { runcBinary: settings.runcBinary, runcRoot: runcRoot(settings) });
+  writeJailRecord(bundle, { runcBinary: settings.runcBinary, runcRoot: runcRoot(settings) });
   undo.addLast(() => removeJailRecord(bundle));
   const log = new MonitorLog(join(bundle, "monitor.log"), (line) => settings.log(`${id}: ${line}`));
   undo.add(() => log.close());
 
-  const opening = request.openStdio().then((stdio) => {
-    undo.add(() => stdio.close());
-    return stdio;
-  });
-  const preparing = PreparedJail.prepare(bundle, monitor, log, settings).then((jail) => {
-    undo.add(() => jail.close());
-    return jail;
-  });
   const mounting = mountRoot(root, request.rootfs).then(() => {
     if (request.rootfs.length > 0) {
       undo.add(() => unmountRoot(root));
     }
   });
-  const making = mkdir(runcRoot(settings), { recursive: true, mode: 0o700 });
+  const opening = request.openStdio().then((opened) => {
+    undo.add(() => opened.close());
+    return opened;
+  });
+  const preparing = prepare(bundle, monitor, log, settings).then((prepared) => {
+    undo.add(() => prepared.close());
+    return prepared;
+  });
   // All of them, also when one fails: what the others made is undone then.
-  await Promise.allSettled([opening, preparing, mounting, making]);
-  const [stdio, jail] = await Promise.all([opening, preparing, mounting, making]);
+  await Promise.allSettled([mounting, opening, preparing]);
+  const [stdio, jail] = await Promise.all([opening, preparing, mounting]);
 
   const runc = new Runc(settings.runcBinary, runcRoot(settings), jail.systemdCgroup);
   const entry = { jail, bundle, stateDirectory: settings.stateDirectory };
@@ -80,12 +79,18 @@ export async function createContainer(
     enterJail(entry, init, stdio, "init", (jailed) => runc.create(id, bundle, jailed)),
   );
   const { program } = jail;
-  const [resources] = await Promise.all([
-    ContainerResources.of(init.pid),
-    program === undefined
-      ? undefined
-      : attempt("create", () => checkJailedProgram("create", init.pid, program)),
-  ]);
+  const resources = ContainerResources.of(init.pid);
+  if (program !== undefined) {
+    await attempt("create", () => checkJailedProgram("create", init.pid, program));
+  }
   undo.keep();
   return new Container(id, bundle, init, new JailedContainer(id, entry, runc, resources, log), tell);
+}
+
+/** In a turn of its own: the mounts go on meanwhile. */
+async function prepare(...args: Parameters<typeof PreparedJail.prepare>): Promise<PreparedJail> {
+  const [, , , settings] = args;
+  await Promise.resolve();
+  mkdirSync(runcRoot(settings), { recursive: true, mode: 0o700 });
+  return PreparedJail.prepare(...args);
 }

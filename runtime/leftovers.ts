@@ -19,7 +19,7 @@ export async function removeLeftovers(
   bundle: string,
   settings: RuntimeSettings,
 ): Promise<number> {
-  const record = await readJailRecord(bundle);
+  const record = readJailRecord(bundle);
   const binary = record?.runcBinary ?? settings.runcBinary;
   const root = record?.runcRoot ?? runcRoot(settings);
   try {

@@ -7,7 +7,7 @@ import { messageOf } from "./errors.js";
 export class Undo implements AsyncDisposable {
   readonly #report: (line: string) => void;
   #steps: (() => void | Promise<void>)[] = [];
-  #last: (() => Promise<void>) | undefined;
+  #last: (() => void) | undefined;
 
   /** @param report - told of steps that fail */
   constructor(report: (line: string) => void) {
@@ -19,7 +19,7 @@ export class Undo implements AsyncDisposable {
   }
 
   /** Adds the step that says that everything was taken back: it is left out when something was not. */
-  addLast(step: () => Promise<void>): void {
+  addLast(step: () => void): void {
     this.#last = step;
   }
 
@@ -38,6 +38,6 @@ export class Undo implements AsyncDisposable {
         this.#report(`cleaning up: ${messageOf(error)}`);
       }
     }
-    await this.#last?.();
+    this.#last?.();
   }
 }

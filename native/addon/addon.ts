@@ -92,8 +92,11 @@ export interface Addon {
     data: string,
     directory: string,
   ): Promise<void>;
-  /** umount2(2) on a thread of its own. */
-  unmount(target: string, flags: number): Promise<void>;
+  /**
+   * Unmounts everything mounted at `target`, on a thread of its own. Nothing
+   * mounted, or no such directory, is no error.
+   */
+  unmountAll(target: string): Promise<void>;
 
   /**
    * Whether each candidate is a program that the user may execute, with every

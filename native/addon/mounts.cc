@@ -42,16 +42,22 @@ Napi::Value mountFileSystem(const Napi::CallbackInfo &info) {
         info.Env(), [request] { return perform(*request); }, [](Napi::Env env) { return env.Undefined(); });
 }
 
-// unmount(target, flags) → Promise<void>
-Napi::Value unmountFileSystem(const Napi::CallbackInfo &info) {
+// Until nothing is mounted at the target any more. Where somebody outside the
+// container has a file open, they may keep it, and the name is free again.
+Failure unmountEverything(const std::string &target) {
+    for (;;) {
+        if (umount2(target.c_str(), UMOUNT_NOFOLLOW) == 0) continue;
+        if (errno == EBUSY && umount2(target.c_str(), UMOUNT_NOFOLLOW | MNT_DETACH) == 0) continue;
+        if (errno == EINVAL || errno == ENOENT) return {};
+        return {"umount2", errno};
+    }
+}
+
+// unmountAll(target) → Promise<void>
+Napi::Value unmountAll(const Napi::CallbackInfo &info) {
     const std::string target = textArgument(info, 0);
-    const int flags = integerArgument(info, 1);
     return onThread(
-        info.Env(),
-        [target, flags]() -> Failure {
-            if (umount2(target.c_str(), flags) < 0) return {"umount2", errno};
-            return {};
-        },
+        info.Env(), [target] { return unmountEverything(target); },
         [](Napi::Env env) { return env.Undefined(); });
 }
 
@@ -59,7 +65,7 @@ Napi::Value unmountFileSystem(const Napi::CallbackInfo &info) {
 
 void exportMounts(Napi::Env env, Napi::Object exports) {
     exports.Set("mount", Napi::Function::New(env, mountFileSystem));
-    exports.Set("unmount", Napi::Function::New(env, unmountFileSystem));
+    exports.Set("unmountAll", Napi::Function::New(env, unmountAll));
 }
 
 }  // namespace tine

@@ -10,6 +10,7 @@ import type { ProcessStdio } from "../stdio.js";
 import { ConsoleSocket } from "./console-socket.js";
 import type { PreparedJail } from "./prepared-jail.js";
 import { checkProgram } from "./program.js";
+import { unmountRoot } from "./rootfs.js";
 import type { JailedProcess, Runc } from "./runc.js";
 import type { Program } from "./specification.js";
 
@@ -74,6 +75,17 @@ export class JailedContainer {
   /** Whether the end of the first process ends all others. */
   get ownPidNamespace(): boolean {
     return this.#entry.jail.ownPidNamespace;
+  }
+
+  /** Removes runc's container and the root's mounts; nothing runs in it any more. */
+  async remove(): Promise<void> {
+    const root = join(this.#entry.bundle, "rootfs");
+    if (this.#entry.jail.hasPoststopHooks) {
+      await this.runc.delete(this.#id, false);
+      await unmountRoot(root);
+    } else {
+      await Promise.all([this.runc.delete(this.#id, false), unmountRoot(root)]);
+    }
   }
 
   /**

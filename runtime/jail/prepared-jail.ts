@@ -1,5 +1,4 @@
-import { closeSync, openSync } from "node:fs";
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { addon } from "../../native/addon/addon.js";
 import { parseLossless, stringifyLossless } from "../../oci/lossless.js";
@@ -19,7 +18,7 @@ import {
 } from "./specification.js";
 
 /** Whether this process may raise hard limits; asked once, it does not change. */
-let mayRaise: Promise<boolean> | undefined;
+let mayRaise: boolean | undefined;
 
 /** CAP_SYS_RESOURCE of <linux/capability.h>. */
 const CAP_SYS_RESOURCE = 24n;
@@ -65,21 +64,21 @@ export class PreparedJail {
    *
    * @throws RuntimeError `invalid-argument` when config.json is not one, or its seccomp profile is wrong
    */
-  static async prepare(
+  static prepare(
     bundle: string,
     monitor: MonitorBinary,
     log: MonitorLog,
     { forkStrategy, monitorBinary }: RuntimeSettings,
-  ): Promise<PreparedJail> {
+  ): PreparedJail {
     const path = join(bundle, "config.json");
     mayRaise ??= mayRaiseLimits();
-    const [bytes, raise] = await Promise.all([readFile(path), mayRaise]);
-    const limits = inheritedLimits(raise);
-    const jail = jailSpecification(parseObject(bytes, path), { limits, forkStrategy });
+    const limits = inheritedLimits(mayRaise);
+    const jail = jailSpecification(parseObject(readFileSync(path), path), { limits, forkStrategy });
     const program =
       jail.seccompProfile === undefined ? undefined : compileSeccompProfile(jail.seccompProfile).program;
-    await writeFile(`${path}.new`, stringifyLossless(jail.specification), { mode: 0o600 });
-    await rename(`${path}.new`, path);
+    // A new file: ext4 flushes one that is written over or renamed over to the disk.
+    rmSync(path);
+    writeFileSync(path, stringifyLossless(jail.specification), { mode: 0o600, flag: "wx" });
     const seccomp = program === undefined ? undefined : addon.sealedMemory("seccomp", program);
     const options = { limits, forkStrategy, seccomp: seccomp !== undefined };
     return new PreparedJail(jail, options, monitor, monitorBinary, log, seccomp);
@@ -92,6 +91,11 @@ export class PreparedJail {
 
   get systemdCgroup(): boolean {
     return this.#jail.systemdCgroup;
+  }
+
+  /** Whether hooks run after the end, which may look at the root. */
+  get hasPoststopHooks(): boolean {
+    return this.#jail.hasPoststopHooks;
   }
 
   /** Whether the end of the first process ends all others. */
@@ -158,8 +162,8 @@ function parseObject(bytes: Uint8Array, what: string): Fields {
   return fields;
 }
 
-async function mayRaiseLimits(): Promise<boolean> {
-  const status = await readFile("/proc/self/status", "utf8");
+function mayRaiseLimits(): boolean {
+  const status = readFileSync("/proc/self/status", "utf8");
   const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0";
   return ((BigInt(`0x${effective}`) >> CAP_SYS_RESOURCE) & 1n) === 1n;
 }

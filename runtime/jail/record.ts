@@ -1,4 +1,4 @@
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /**
@@ -14,20 +14,20 @@ export interface JailRecord {
 const NAME = "jail.json";
 
 /** @throws the system's error */
-export async function writeJailRecord(bundle: string, record: JailRecord): Promise<void> {
-  await writeFile(join(bundle, NAME), JSON.stringify(record), { mode: 0o600 });
+export function writeJailRecord(bundle: string, record: JailRecord): void {
+  writeFileSync(join(bundle, NAME), JSON.stringify(record), { mode: 0o600 });
 }
 
 /** Everything of the container is gone. */
-export async function removeJailRecord(bundle: string): Promise<void> {
-  await rm(join(bundle, NAME), { force: true });
+export function removeJailRecord(bundle: string): void {
+  rmSync(join(bundle, NAME), { force: true });
 }
 
 /** Undefined when the container was never made, or its bundle is gone. */
-export async function readJailRecord(bundle: string): Promise<JailRecord | undefined> {
+export function readJailRecord(bundle: string): JailRecord | undefined {
   let record: unknown;
   try {
-    record = JSON.parse(await readFile(join(bundle, NAME), "utf8"));
+    record = JSON.parse(readFileSync(join(bundle, NAME), "utf8"));
   } catch {
     return undefined;
   }

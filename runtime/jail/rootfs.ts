@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import { addon } from "../../native/addon/addon.js";
-import { messageOf, RuntimeError, systemCodeOf } from "../errors.js";
+import { messageOf, RuntimeError } from "../errors.js";
 
 /** A mount as containerd describes it. */
 export interface Mount {
@@ -16,8 +16,6 @@ const MS_RDONLY = 1;
 const MS_REMOUNT = 32;
 const MS_BIND = 4096;
 const MS_REC = 16384;
-const MNT_DETACH = 2;
-const UMOUNT_NOFOLLOW = 8;
 
 /** Options that are flags: bits to set, or to clear. */
 const FLAGS: ReadonlyMap<string, { readonly set?: number; readonly clear?: number }> = new Map([
@@ -132,24 +130,7 @@ export async function mountRoot(root: string, mounts: readonly Mount[]): Promise
 
 /** Unmounts everything mounted at the root itself. Nothing mounted, or no such directory, is no error. */
 export async function unmountRoot(root: string): Promise<void> {
-  for (;;) {
-    try {
-      await addon.unmount(root, UMOUNT_NOFOLLOW);
-    } catch (error) {
-      switch (systemCodeOf(error)) {
-        case "EINVAL":
-        case "ENOENT":
-          return;
-        case "EBUSY":
-          // Somebody outside the container has a file of it open; they may
-          // keep that, and the name is free again.
-          await addon.unmount(root, UMOUNT_NOFOLLOW | MNT_DETACH);
-          break;
-        default:
-          throw error;
-      }
-    }
-  }
+  await addon.unmountAll(root);
 }
 
 function shortened(

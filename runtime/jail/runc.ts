@@ -1,5 +1,4 @@
-import { accessSync, closeSync, constants, openSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { accessSync, closeSync, constants, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { addon } from "../../native/addon/addon.js";
 import {
@@ -116,9 +115,9 @@ export class Runc {
     return keepingOrphans(async () => {
       const exit = await this.#spawn(args, [...stdio, ...inherited, ...further]).exited;
       if (exit.status !== 0) {
-        throw failure(exit, await readFile(logFile, "utf8").catch(() => ""));
+        throw failure(exit, readIfThere(logFile));
       }
-      return adoptChild(Number(await readFile(pidFile, "utf8")));
+      return adoptChild(Number(readFileSync(pidFile, "utf8")));
     });
   }
 
@@ -164,6 +163,17 @@ function failure(exit: Exit, log: string): RuntimeError {
     ? "not-found"
     : "failed";
   return new RuntimeError(code, message);
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (systemCodeOf(error) === undefined) {
+      throw error;
+    }
+    return "";
+  }
 }
 
 function errorIn(line: string): string | undefined {

@@ -42,6 +42,8 @@ export interface Jail {
   /** Whether the end of the first process ends all others. */
   readonly ownPidNamespace: boolean;
   readonly systemdCgroup: boolean;
+  /** Whether hooks run after the end, which may look at the root. */
+  readonly hasPoststopHooks: boolean;
   readonly userNamespace: IdMappings;
 }
 
@@ -93,6 +95,7 @@ export function jailSpecification(original: Fields, options: Omit<MonitorOptions
     seccompProfile,
     ownPidNamespace: listOf(linux?.["namespaces"]).some((entry) => isNewNamespace(entry, "pid")),
     systemdCgroup: isSystemdPath(textOf(linux?.["cgroupsPath"])),
+    hasPoststopHooks: listOf(fieldsOf(original["hooks"])?.["poststop"]).length > 0,
     userNamespace,
   };
 }

@@ -21,9 +21,8 @@ export class ContainerResources {
   }
 
   /** @param pid - a live process of the container */
-  static async of(pid: number): Promise<ContainerResources> {
-    const [directories, { mode }] = await Promise.all([processGroups(pid), hostHierarchies()]);
-    return new ContainerResources(directories, mode);
+  static of(pid: number): ContainerResources {
+    return new ContainerResources(processGroups(pid), hostHierarchies().mode);
   }
 
   /** @throws RuntimeError `not-found` when the control group is gone */

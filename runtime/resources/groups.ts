@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** Where the kernel's control groups are mounted on this host. */
@@ -79,21 +79,17 @@ export function groupDirectoriesOf(cgroup: string, hierarchies: Hierarchies): Gr
   return directories;
 }
 
-let known: Promise<Hierarchies> | undefined;
+let known: Hierarchies | undefined;
 
 /** This host's hierarchies, read once. */
-export function hostHierarchies(): Promise<Hierarchies> {
-  known ??= readFile("/proc/self/mountinfo", "utf8").then(hierarchiesOf);
+export function hostHierarchies(): Hierarchies {
+  known ??= hierarchiesOf(readFileSync("/proc/self/mountinfo", "utf8"));
   return known;
 }
 
 /** A live process's control groups. */
-export async function processGroups(pid: number): Promise<GroupDirectories> {
-  const [cgroup, hierarchies] = await Promise.all([
-    readFile(`/proc/${pid}/cgroup`, "utf8"),
-    hostHierarchies(),
-  ]);
-  return groupDirectoriesOf(cgroup, hierarchies);
+export function processGroups(pid: number): GroupDirectories {
+  return groupDirectoriesOf(readFileSync(`/proc/${pid}/cgroup`, "utf8"), hostHierarchies());
 }
 
 function within(path: string, root: string): string {

@@ -13,7 +13,7 @@ describe("taking back", () => {
 
   it("goes from the last step to the first, and says so at the end", async () => {
     const seen = await undone((undo, seen) => {
-      undo.addLast(async () => void seen.push("all"));
+      undo.addLast(() => void seen.push("all"));
       undo.add(() => void seen.push("first"));
       undo.add(async () => void seen.push("second"));
     });
@@ -22,7 +22,7 @@ describe("taking back", () => {
 
   it("goes on after a step that fails, but does not say that all was taken back", async () => {
     const seen = await undone((undo, seen) => {
-      undo.addLast(async () => void seen.push("all"));
+      undo.addLast(() => void seen.push("all"));
       undo.add(() => void seen.push("first"));
       undo.add(() => Promise.reject(new Error("no")));
     });
@@ -31,7 +31,7 @@ describe("taking back", () => {
 
   it("does nothing when all is well", async () => {
     const seen = await undone((undo, seen) => {
-      undo.addLast(async () => void seen.push("all"));
+      undo.addLast(() => void seen.push("all"));
       undo.add(() => void seen.push("first"));
       undo.keep();
     });
