@@ -169,6 +169,7 @@ int64_t clone_sharing_memory(Thread& t, const Request& q) {
   Thread* child = new_thread_block();
   if (!child) return -ENOMEM;
   Process* process = copy_process(*t.process, q.flags & CLONE_SIGHAND);
+  if (q.flags & CLONE_FILES) t.process->shares_files = process->shares_files = true;
   child->process = process;
   process->threads = child;
   inherit(*child, t);
@@ -207,6 +208,7 @@ int64_t clone_process(Thread& t, const Request& q) {
   alignas(64) CpuState state;
   int64_t result = save_cpu_state(*t.vcpu, state);
   if (is_error(result)) return result;
+  if (q.flags & CLONE_FILES) t.process->shares_files = true;
   ForkChild child{t, state, (q.flags & CLONE_FILES) != 0};
   AllSignalsBlocked blocked;
   lock_for_fork(t);

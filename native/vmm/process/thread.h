@@ -86,6 +86,7 @@ struct Process {
   int exitless = 0;                   // Exitless, kvm/runner.h
   bool spare_core = false;            // more than one CPU to run on
   int proc_fd = -1;                   // the monitor's own way into procfs (procfs/)
+  bool shares_files = false;          // another process has the same descriptors (CLONE_FILES)
   std::atomic<bool> memory_files{false};  // has opened /proc/PID/mem or pagemap (procfs/memory_file.cc)
 };
 

@@ -75,7 +75,8 @@ int64_t find_then_open(Thread& thread, int directory, const char* path, uint64_t
 
 int64_t open_plain(Thread& thread, int directory, const char* path, uint64_t flags, uint64_t mode, uint64_t resolve) {
   const bool makes = (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) || (flags & O_TMPFILE) == O_TMPFILE;
-  const bool alone = thread.process->thread_count.load() <= 1 || thread.process->proc_fd < 0;
+  const Process& process = *thread.process;
+  const bool alone = (process.thread_count.load() <= 1 && !process.shares_files) || process.proc_fd < 0;
   if (alone || makes || flags & (O_PATH | O_DIRECTORY))
     return open_then_judge(thread, directory, path, flags, mode, resolve);
   return find_then_open(thread, directory, path, flags, mode, resolve);

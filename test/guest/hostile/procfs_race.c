@@ -2,6 +2,7 @@
 // even for a moment.
 #include "survive.h"
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 static atomic_int stop, caught;
@@ -61,10 +62,32 @@ static int race(void *path) {
     return caught ? 77 : 0;
 }
 
+/// The same by a process that shares the descriptors only.
+static int race_of_processes(void *unused) {
+    (void)unused;
+    pid_t child = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+    if (child < 0) return 1;
+    if (child == 0) {
+        for (uint64_t end = now_ns() + 3000000000ull; now_ns() < end && !caught;) {
+            uint32_t word;
+            for (int fd = 3; fd < 8; fd++)
+                if (pread(fd, &word, sizeof word, host_place()) == sizeof word && word == secret) caught = 1;
+        }
+        _exit(caught ? 77 : 0);
+    }
+    for (uint64_t end = now_ns() + 3000000000ull; now_ns() < end;) {
+        int fd = open("/proc/self/mem", O_RDWR);
+        if (fd >= 0) close(fd);
+    }
+    int status;
+    return waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : 2;
+}
+
 int main(void) {
     survive("/proc/self/mem by name", race, "/proc/self/mem");
     survive("/proc/thread-self/mem by name", race, "/proc/thread-self/mem");
     survive("a link that is sometimes /proc/self/mem", race, "file");
+    survive("/proc/self/mem with shared descriptors", race_of_processes, NULL);
     check_works("the parent still works");
     return check_done();
 }
