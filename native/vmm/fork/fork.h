@@ -18,6 +18,7 @@ int64_t give_memory_to_child(ForkChild& child);
 // Makes the first KVM_RUN of a new machine in a helper that ends at once. Since Linux 6.14 the first run starts a
 // kernel thread in the caller's thread group, which would be visible, counted by the pids limit, and in the way of
 // unshare(CLONE_NEWUSER); in the helper it goes with it.
-void first_run_in_helper(Vcpu& vcpu);
+// `childless`: the process has no other children, so the helper can be reaped without counting in RUSAGE_CHILDREN.
+void first_run_in_helper(Vcpu& vcpu, bool childless);
 
 }  // namespace tine

@@ -139,7 +139,7 @@ void make_machine(Thread& t) {
   int64_t error;
   t.vcpu = p.space->vm.acquire(p, error);
   if (!t.vcpu) fail(kCannotStart, "cannot create a virtual CPU", error);
-  first_run_in_helper(*t.vcpu);
+  first_run_in_helper(*t.vcpu, false);
 }
 
 void load_and_run(Thread& t, Image& image, const Arguments& arguments) {

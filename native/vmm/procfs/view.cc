@@ -11,6 +11,7 @@
 
 #include "host/raw.h"
 #include "memory/address_space.h"
+#include "process/descriptors.h"
 #include "procfs/counters.h"
 #include "procfs/lines.h"
 #include "procfs/procfs.h"
@@ -42,12 +43,34 @@ std::vector<GuestMapping> own_mappings(Thread& thread) {
   return mappings;
 }
 
+// The host's file, for the monitor to read: at one of its own numbers where other threads could name a low one.
+class HostFile {
+ public:
+  HostFile(Thread& thread, const ProcEntry& entry, const char* name)
+      : process_(*thread.process), fd_(procfs_open_beside(thread, entry, name, O_RDONLY)) {
+    if (is_error(fd_) || (process_.thread_count.load() <= 1 && !process_.shares_files)) return;
+    fd_ = own_descriptor(process_, static_cast<int>(fd_), kVcpuPlace, true);
+    owned_ = !is_error(fd_);
+  }
+  ~HostFile() {
+    if (is_error(fd_)) return;
+    raw(SYS_close, fd_);
+    if (owned_) process_.own.remove(static_cast<int>(fd_));
+  }
+  HostFile(const HostFile&) = delete;
+  HostFile& operator=(const HostFile&) = delete;
+  bool good() const { return !is_error(fd_); }
+  int fd() const { return static_cast<int>(fd_); }
+
+ private:
+  Process& process_;
+  int64_t fd_;
+  bool owned_ = false;
+};
+
 bool read_beside(Thread& thread, const ProcEntry& entry, const char* name, std::string& content) {
-  const int64_t fd = procfs_open_beside(thread, entry, name, O_RDONLY);
-  if (is_error(fd)) return false;
-  const bool good = procfs_read_all(static_cast<int>(fd), content);
-  raw(SYS_close, fd);
-  return good;
+  const HostFile file(thread, entry, name);
+  return file.good() && procfs_read_all(file.fd(), content);
 }
 
 // The monitor's own resident memory, from pagemap's present bits (Documentation/admin-guide/mm/pagemap.rst: bit 63
@@ -56,15 +79,16 @@ void add_residence(Thread& thread, const ProcEntry& entry, GuestCounts& counts) 
   constexpr uint64_t kPresent = 1ull << 63, kFile = 1ull << 61;
   std::string maps;
   if (!read_beside(thread, entry, "maps", maps)) return;
-  const int64_t fd = procfs_open_beside(thread, entry, "pagemap", O_RDONLY);
-  if (is_error(fd)) return;
+  const HostFile pagemap(thread, entry, "pagemap");
+  if (!pagemap.good()) return;
   std::vector<uint64_t> entries(2048);
   HostRange range{};
   for (std::string_view rest = maps; !rest.empty();) {
     rest = next_monitor_range(rest, range);
     for (uint64_t page = range.start / kPage; page < range.end / kPage;) {
       const uint64_t count = std::min<uint64_t>(entries.size(), range.end / kPage - page);
-      const int64_t got = raw(SYS_pread64, fd, arg(entries.data()), count * 8, page * 8);
+      const int64_t got = raw(SYS_pread64, static_cast<uint64_t>(pagemap.fd()), arg(entries.data()), count * 8,
+                              page * 8);
       if (got <= 0) break;
       for (int64_t n = 0; n < got / 8; n++)
         if (entries[static_cast<size_t>(n)] & kPresent)
@@ -72,7 +96,6 @@ void add_residence(Thread& thread, const ProcEntry& entry, GuestCounts& counts) 
       page += static_cast<uint64_t>(got) / 8;
     }
   }
-  raw(SYS_close, fd);
 }
 
 void add_memory(Thread& thread, GuestCounts& counts) {

@@ -19,17 +19,23 @@ namespace tine {
 void restore_default_action(int number);
 void leave_robust_lists(Process& process);
 
+static constexpr SignalSet kEverySignal = kAllSignals;
+
 void set_guest_mask(Thread& t, SignalSet mask) {
   t.mask = mask & ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP));
   if (t.pending) return;  // everything stays blocked until the frame is built
+  for (int number : {SIGBUS, SIGSEGV}) {
+    if (!(t.held & signal_bit(number)) || (t.mask & signal_bit(number))) continue;
+    // Linux delivers these before all others: as if it had just arrived.
+    t.held &= ~signal_bit(number);
+    raw(SYS_rt_sigprocmask, SIG_SETMASK, arg(&kEverySignal), 0, 8);
+    t.pending_info = t.held_info[number == SIGBUS];
+    t.pending = number;
+    if (t.vcpu) t.vcpu->interrupt();
+    return;
+  }
   SignalSet host = host_mask(t.mask);
   raw(SYS_rt_sigprocmask, SIG_SETMASK, arg(&host), 0, 8);
-  for (int number : {SIGSEGV, SIGBUS}) {
-    if (!(t.held & signal_bit(number)) || (t.mask & signal_bit(number))) continue;
-    t.held &= ~signal_bit(number);
-    raw(SYS_rt_tgsigqueueinfo, static_cast<uint64_t>(raw(SYS_getpid)), static_cast<uint64_t>(t.tid), static_cast<uint64_t>(number),
-        arg(&t.held_info[number == SIGBUS]));
-  }
 }
 
 bool on_alternate_stack(const Thread& t, uint64_t sp) {
