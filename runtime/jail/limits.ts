@@ -8,8 +8,8 @@ import { fieldsOf, integerOf, listOf, textOf, type Fields } from "./fields.js";
  */
 const MONITOR_STACK = 8n * 1024n * 1024n;
 
-/** Descriptors the monitor needs beyond those its guest may have. */
-const MONITOR_DESCRIPTORS = 64n;
+/** Descriptors the monitor may need beyond those its guest may have: a few, and one for each guest thread. */
+const MONITOR_DESCRIPTORS = 4096n;
 
 /** RLIM_INFINITY. */
 const UNLIMITED = 0xffff_ffff_ffff_ffffn;

@@ -6,7 +6,7 @@ const UNLIMITED = 18_446_744_073_709_551_615n;
 function inherited(mayRaise: boolean): InheritedLimits {
   return {
     stack: { soft: 8_388_608n, hard: UNLIMITED },
-    descriptors: { soft: 1024n, hard: 4096n },
+    descriptors: { soft: 1024n, hard: 20_000n },
     mayRaise,
   };
 }
@@ -41,20 +41,20 @@ describe("a process's limits in the jail", () => {
     });
   });
 
-  it("give the monitor 64 descriptors more than the guest", () => {
+  it("give the monitor 4096 descriptors more than the guest", () => {
     assert.deepEqual(descriptors(100n, 200n, false), {
-      limit: { type: "RLIMIT_NOFILE", soft: 264n, hard: 264n },
+      limit: { type: "RLIMIT_NOFILE", soft: 4296n, hard: 4296n },
       option: "--rlimit-nofile=100:200",
     });
   });
 
   it("give it as many more as may be had without the right to raise", () => {
-    assert.equal(descriptors(4000n, 4080n, false).limit?.["hard"], 4096n);
-    assert.equal(descriptors(4000n, 4080n, true).limit?.["hard"], 4144n);
+    assert.equal(descriptors(4000n, 19_000n, false).limit?.["hard"], 20_000n);
+    assert.equal(descriptors(4000n, 19_000n, true).limit?.["hard"], 23_096n);
   });
 
   it("leave a limit that cannot be set for runc to refuse", () => {
-    assert.equal(descriptors(5000n, 5000n, false).limit?.["hard"], 5000n);
+    assert.equal(descriptors(30_000n, 30_000n, false).limit?.["hard"], 30_000n);
   });
 
   it("do not wrap around at no limit at all", () => {

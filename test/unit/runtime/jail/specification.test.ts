@@ -57,7 +57,7 @@ describe("a container's specification, made into the jail's", () => {
         rlimits: [
           { type: "RLIMIT_CORE", hard: "all", soft: 0 },
           { type: "RLIMIT_STACK", soft: 8388608, hard: "all" },
-          { type: "RLIMIT_NOFILE", soft: 1088, hard: 1088 },
+          { type: "RLIMIT_NOFILE", soft: 5120, hard: 5120 },
         ],
         noNewPrivileges: true,
       },
