@@ -271,7 +271,13 @@ function equal(code: Code, offset: number, expected: number, fails: Label, mask 
 }
 
 /** A branch where `undefined` means the next instruction. */
-function fork(code: Code, operation: number, k: number, whenTrue: Label | undefined, whenFalse: Label | undefined): void {
+function fork(
+  code: Code,
+  operation: number,
+  k: number,
+  whenTrue: Label | undefined,
+  whenFalse: Label | undefined,
+): void {
   const next = label();
   code.branch(operation, k, whenTrue ?? next, whenFalse ?? next);
   code.place(next);

@@ -76,7 +76,11 @@ export interface SeccompOptions {
 export function compileSeccompProfile(profile: unknown, options: SeccompOptions = {}): SeccompProgram {
   const architecture = options.architecture ?? (process.arch === "arm64" ? "aarch64" : "x86_64");
   const fields = fieldsOf(profile) ?? {};
-  const defaultAction = actionOf(fields["defaultAction"], fields["defaultErrnoRet"], "linux.seccomp.defaultAction");
+  const defaultAction = actionOf(
+    fields["defaultAction"],
+    fields["defaultErrnoRet"],
+    "linux.seccomp.defaultAction",
+  );
   const flags = flagsOf(fields["flags"]);
   const architectures = textsOf(fields["architectures"]);
 
@@ -202,7 +206,10 @@ function conditionsOf(value: unknown, where: string): readonly (readonly Conditi
     }
     const comparison = textOf(fields?.["op"]);
     if (comparison === undefined || !isComparison(comparison)) {
-      throw invalid(`${where}[${index}].op`, comparison === undefined ? "is missing" : `is unknown: ${comparison}`);
+      throw invalid(
+        `${where}[${index}].op`,
+        comparison === undefined ? "is missing" : `is unknown: ${comparison}`,
+      );
     }
     return {
       argument: Number(argument),

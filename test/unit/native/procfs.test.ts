@@ -117,7 +117,10 @@ describe("what a guest reads in /proc", () => {
 
   it("has its own addresses in numa_maps", async () => {
     assert.equal(
-      await filter("numa_maps", "155555554000 default file=/bin/a mapped=2 N0=2\n7ee5a7a15000 default anon=1\n"),
+      await filter(
+        "numa_maps",
+        "155555554000 default file=/bin/a mapped=2 N0=2\n7ee5a7a15000 default anon=1\n",
+      ),
       "555555554000 default file=/bin/a mapped=2 N0=2\n",
     );
   });
@@ -191,14 +194,21 @@ describe("what a guest reads in /proc", () => {
     const code = [0x155555556000, 0x15555555a000, 0x3ffffffe0000].join(" ");
     const data = [0x15555555d000, 0x15555555e000, 0x15555555f000].join(" ");
     const args = [0x3ffffffe1000, 0x3ffffffe1010, 0x7ffc3d716000, 0x3ffffffe2000].join(" ");
-    const host = `${before} 30000000 900 18446744073709551615 ${code} 0 0 0 ${0x7fffffff} 0 0 0 0 0 17 0 0 0 0 0 0 ${data} ${args} 0\n`;
+    const host = `${before} 30000000 900 18446744073709551615 ${code} 0 0 0 2147483647 0 0 0 0 0 17 0 0 0 0 0 0 ${data} ${args} 0\n`;
     const shift = 2 ** 46;
     const guestCode = [0x155555556000 + shift, 0x15555555a000 + shift, 0x3ffffffe0000 + shift].join(" ");
     const guestData = [0x15555555d000 + shift, 0x15555555e000 + shift, 0x15555555f000 + shift].join(" ");
     const guestArgs = [0x3ffffffe1000 + shift, 0x3ffffffe1010 + shift, 0, 0x3ffffffe2000 + shift].join(" ");
     assert.equal(
-      await filter("stat", host, ["size=5000000", "monitor_file=100000", "threads=1", "blocked=4", "ignored=8", "caught=10"]),
-      `7 (a) b) R 1 7 7 0 -1 4194304 100 0 0 0 1 2 0 0 20 0 1 0 999 ${0x5000000} 644 18446744073709551615 ${guestCode} 0 0 0 4 8 16 0 0 0 17 0 0 0 0 0 0 ${guestData} ${guestArgs} 0\n`,
+      await filter("stat", host, [
+        "size=5000000",
+        "monitor_file=100000",
+        "threads=1",
+        "blocked=4",
+        "ignored=8",
+        "caught=10",
+      ]),
+      `7 (a) b) R 1 7 7 0 -1 4194304 100 0 0 0 1 2 0 0 20 0 1 0 999 83886080 644 18446744073709551615 ${guestCode} 0 0 0 4 8 16 0 0 0 17 0 0 0 0 0 0 ${guestData} ${guestArgs} 0\n`,
     );
   });
 

@@ -9,8 +9,7 @@ export interface Call {
 
 /** What happens to a call. */
 export type Verdict =
-  | { readonly kind: "kill" | "allow" | "trap" | "log" }
-  | { readonly kind: "errno"; readonly value: number };
+  { readonly kind: "kill" | "allow" | "trap" | "log" } | { readonly kind: "errno"; readonly value: number };
 
 interface ModelProfile {
   readonly defaultAction: string;
@@ -52,7 +51,9 @@ export function judge(profile: ModelProfile, call: Call): Verdict {
     .flatMap((rule) => rule.names.map((name) => systemCallNumber(name, "x86_64")))
     .filter((number) => number !== undefined);
   const refuses = byDefault.kind !== "allow" && byDefault.kind !== "log";
-  return refuses && named.length > 0 && call.number > Math.max(...named) ? { kind: "errno", value: 38 } : byDefault;
+  return refuses && named.length > 0 && call.number > Math.max(...named)
+    ? { kind: "errno", value: 38 }
+    : byDefault;
 }
 
 function same(one: Verdict, other: Verdict): boolean {

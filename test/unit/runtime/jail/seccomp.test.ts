@@ -35,12 +35,27 @@ const usual = {
   architectures: ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
   syscalls: [
     {
-      names: ["read", "write", "close", "openat", "mmap", "exit_group", "execve", "getpid", "futex_waitv", "arm_sync"],
+      names: [
+        "read",
+        "write",
+        "close",
+        "openat",
+        "mmap",
+        "exit_group",
+        "execve",
+        "getpid",
+        "futex_waitv",
+        "arm_sync",
+      ],
       action: "SCMP_ACT_ALLOW",
     },
     { names: ["socket"], action: "SCMP_ACT_ALLOW", args: [{ index: 0, value: 40, op: "SCMP_CMP_NE" }] },
     { names: ["personality"], action: "SCMP_ACT_ALLOW", args: [{ index: 0, value: 0, op: "SCMP_CMP_EQ" }] },
-    { names: ["personality"], action: "SCMP_ACT_ALLOW", args: [{ index: 0, value: 0x20008, op: "SCMP_CMP_EQ" }] },
+    {
+      names: ["personality"],
+      action: "SCMP_ACT_ALLOW",
+      args: [{ index: 0, value: 0x20008, op: "SCMP_CMP_EQ" }],
+    },
     {
       names: ["personality"],
       action: "SCMP_ACT_ALLOW",
@@ -109,7 +124,10 @@ describe("a seccomp profile made into BPF", () => {
   });
 
   it("uses arm64's numbers for arm64", () => {
-    const profile = { defaultAction: "SCMP_ACT_ERRNO", syscalls: [{ names: ["read"], action: "SCMP_ACT_ALLOW" }] };
+    const profile = {
+      defaultAction: "SCMP_ACT_ERRNO",
+      syscalls: [{ names: ["read"], action: "SCMP_ACT_ALLOW" }],
+    };
     const { program } = compileSeccompProfile(profile, { architecture: "aarch64" });
     const call = { architecture: 0xc00000b7, args: [0n, 0n, 0n, 0n, 0n, 0n] };
     assert.deepEqual(
@@ -119,21 +137,24 @@ describe("a seccomp profile made into BPF", () => {
   });
 
   it("makes conditions on the same argument alternatives, and lets a rule without conditions win", () => {
-    const { program } = compileSeccompProfile({
-      defaultAction: "SCMP_ACT_ERRNO",
-      syscalls: [
-        {
-          names: ["ioctl"],
-          action: "SCMP_ACT_ALLOW",
-          args: [
-            { index: 1, value: 5, op: "SCMP_CMP_EQ" },
-            { index: 1, value: 7, op: "SCMP_CMP_EQ" },
-          ],
-        },
-        { names: ["dup"], action: "SCMP_ACT_LOG", args: [{ index: 0, value: 3, op: "SCMP_CMP_GT" }] },
-        { names: ["dup"], action: "SCMP_ACT_ALLOW" },
-      ],
-    }, { architecture: "x86_64" });
+    const { program } = compileSeccompProfile(
+      {
+        defaultAction: "SCMP_ACT_ERRNO",
+        syscalls: [
+          {
+            names: ["ioctl"],
+            action: "SCMP_ACT_ALLOW",
+            args: [
+              { index: 1, value: 5, op: "SCMP_CMP_EQ" },
+              { index: 1, value: 7, op: "SCMP_CMP_EQ" },
+            ],
+          },
+          { names: ["dup"], action: "SCMP_ACT_LOG", args: [{ index: 0, value: 3, op: "SCMP_CMP_GT" }] },
+          { names: ["dup"], action: "SCMP_ACT_ALLOW" },
+        ],
+      },
+      { architecture: "x86_64" },
+    );
     assert.deepEqual(
       [callOf("ioctl", 0, 5), callOf("ioctl", 0, 7), callOf("ioctl", 0, 6), callOf("dup", 9)].map((call) =>
         runProgram(program, call),
@@ -145,7 +166,15 @@ describe("a seccomp profile made into BPF", () => {
   it("compares any argument as the profile says", () => {
     const words = fc.oneof(
       fc.bigInt({ min: 0n, max: 0xffff_ffff_ffff_ffffn }),
-      fc.constantFrom(0n, 1n, 0xffff_ffffn, 0x1_0000_0000n, 0x1_0000_0001n, 0xffff_ffff_ffff_ffffn, 0x8000_0000n),
+      fc.constantFrom(
+        0n,
+        1n,
+        0xffff_ffffn,
+        0x1_0000_0000n,
+        0x1_0000_0001n,
+        0xffff_ffff_ffff_ffffn,
+        0x8000_0000n,
+      ),
     );
     const condition = fc.record({
       index: fc.integer({ min: 0, max: 5 }),
@@ -161,10 +190,25 @@ describe("a seccomp profile made into BPF", () => {
         "SCMP_CMP_MASKED_EQ",
       ),
     });
-    const names = fc.constantFrom("read", "write", "open", "ioctl", "socket", "clone", "getpid", "no_such_call");
+    const names = fc.constantFrom(
+      "read",
+      "write",
+      "open",
+      "ioctl",
+      "socket",
+      "clone",
+      "getpid",
+      "no_such_call",
+    );
     const rule = fc.record({
       names: fc.array(names, { minLength: 1, maxLength: 3 }),
-      action: fc.constantFrom("SCMP_ACT_ALLOW", "SCMP_ACT_KILL", "SCMP_ACT_ERRNO", "SCMP_ACT_TRAP", "SCMP_ACT_LOG"),
+      action: fc.constantFrom(
+        "SCMP_ACT_ALLOW",
+        "SCMP_ACT_KILL",
+        "SCMP_ACT_ERRNO",
+        "SCMP_ACT_TRAP",
+        "SCMP_ACT_LOG",
+      ),
       args: fc.array(condition, { maxLength: 3 }),
     });
     const profiles = fc.record({
@@ -230,11 +274,14 @@ describe("a seccomp profile made into BPF", () => {
       .filter((number) => number % 3 !== 0)
       .map((number) => nameOf(number))
       .filter((name) => name !== undefined);
-    const { program } = compileSeccompProfile({
-      defaultAction: "SCMP_ACT_ERRNO",
-      architectures: ["SCMP_ARCH_X86_64"],
-      syscalls: [{ names, action: "SCMP_ACT_ALLOW" }],
-    }, { architecture: "x86_64" });
+    const { program } = compileSeccompProfile(
+      {
+        defaultAction: "SCMP_ACT_ERRNO",
+        architectures: ["SCMP_ARCH_X86_64"],
+        syscalls: [{ names, action: "SCMP_ACT_ALLOW" }],
+      },
+      { architecture: "x86_64" },
+    );
     const steps = names.map((name) => {
       let count = 0;
       runProgram(program, callOf(name), () => (count += 1));
@@ -267,7 +314,9 @@ describe("a seccomp profile made into BPF", () => {
       "a seventh argument",
       {
         defaultAction: "SCMP_ACT_ALLOW",
-        syscalls: [{ names: ["read"], action: "SCMP_ACT_LOG", args: [{ index: 6, value: 0, op: "SCMP_CMP_EQ" }] }],
+        syscalls: [
+          { names: ["read"], action: "SCMP_ACT_LOG", args: [{ index: 6, value: 0, op: "SCMP_CMP_EQ" }] },
+        ],
       },
       "invalid-argument",
       "linux.seccomp.syscalls[0].args[0].index is not a number from 0 to 5",
