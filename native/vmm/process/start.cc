@@ -106,6 +106,22 @@ int64_t find_in_path(Thread& t, const char* name, char** envp, Image& image) {
   return result;
 }
 
+// The number in an AT_EXECFN that begins with `prefix`; -1 where it does not.
+int descriptor_of_start(const char* prefix) {
+  const char* name = reinterpret_cast<const char*>(getauxval(AT_EXECFN));
+  size_t length = std::strlen(prefix);
+  if (!name || std::strncmp(name, prefix, length) != 0) return -1;
+  int number = 0;
+  for (const char* p = name + length; *p; p++) {
+    if (*p < '0' || *p > '9') return -1;
+    number = number * 10 + (*p - '0');
+  }
+  return number;
+}
+
+// What execveat on the block's first place leaves there; -1: a fresh start.
+int exec_descriptor() { return descriptor_of_start("/dev/fd/"); }
+
 void own_or_fail(Process& p, int fd, OwnPlace place, int& kept) {
   int64_t owned = own_descriptor(p, fd, place, false);
   if (is_error(owned)) fail(kCannotStart, "descriptor block", owned);
@@ -114,7 +130,9 @@ void own_or_fail(Process& p, int fd, OwnPlace place, int& kept) {
 
 void take_descriptors(Process& p, const Options& o) {
   if (!make_room_for_descriptors(p)) fail(kCannotStart, "RLIMIT_NOFILE leaves no room for the monitor", -EMFILE);
-  int64_t self = raw(SYS_openat, static_cast<uint64_t>(AT_FDCWD), arg("/proc/self/exe"), O_RDONLY | O_CLOEXEC);
+  // Started by a descriptor (a container's process): that one moves, so that the guest does not find it.
+  int64_t self = descriptor_of_start("/proc/self/fd/");
+  if (self < 0) self = raw(SYS_openat, static_cast<uint64_t>(AT_FDCWD), arg("/proc/self/exe"), O_RDONLY | O_CLOEXEC);
   if (is_error(self)) fail(kCannotStart, "cannot open /proc/self/exe (is /proc mounted?)", self);
   own_or_fail(p, static_cast<int>(self), kSelfPlace, p.self_fd);
   int64_t kvm = o.kvm_fd;
@@ -214,18 +232,6 @@ void begin_fresh(Thread& t, const Options& o, char** argv, char** envp) {
   image.fd = p.exe_fd;
   if (image.interpreter_fd >= 0) own_or_fail(p, image.interpreter_fd, kInterpreterPlace, image.interpreter_fd);
   load_and_run(t, image, arguments);
-}
-
-// The number in AT_EXECFN "/dev/fd/N" that execveat on the block's first place leaves; -1: a fresh start.
-int exec_descriptor() {
-  const char* name = reinterpret_cast<const char*>(getauxval(AT_EXECFN));
-  if (!name || std::strncmp(name, "/dev/fd/", 8) != 0) return -1;
-  int number = 0;
-  for (const char* p = name + 8; *p; p++) {
-    if (*p < '0' || *p > '9') return -1;
-    number = number * 10 + (*p - '0');
-  }
-  return number;
 }
 
 bool begin_after_exec(Thread& t, int self, char** argv, char** envp) {
