@@ -74,7 +74,7 @@ touch opt/buf
 mount --bind "$work" .${mountPoint}
 mount --bind "$go" opt/buf
 mount -t proc proc proc
-mount -t tmpfs none dev
+mount -t tmpfs -o mode=755 none dev
 for device in null zero full random urandom tty; do touch dev/$device; mount --bind /dev/$device dev/$device; done
 mkdir dev/pts dev/shm
 mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts dev/pts

@@ -13,7 +13,9 @@ describe("random system calls", function () {
   it("give errnos and signals, and leave the monitor whole", async () => {
     const executable = join(repository, "build/guest/system_calls");
     await mkdir(join(repository, "build/guest"), { recursive: true });
-    await check(["gcc", "-O1", "-static", "-o", executable, join(repository, "test/fuzz/system_calls.c")], { limit });
+    await check(["gcc", "-O1", "-static", "-o", executable, join(repository, "test/fuzz/system_calls.c")], {
+      limit,
+    });
     // A seed that fails is found by running the program by hand with a fourth argument, which prints each call.
     const outcome = await runAlone([join(programs, "tine-vmm"), "--", executable, "1", "60", "500"], limit);
     assert.deepEqual(outcome, { stdout: "done\n", stderr: "", end: "exit 0" });
