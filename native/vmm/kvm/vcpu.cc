@@ -11,8 +11,8 @@ int64_t Vcpu::enter() {
   for (;;) {
     int used = __atomic_load_n(&fd, __ATOMIC_ACQUIRE);
     int64_t result = raw(SYS_ioctl, static_cast<uint64_t>(used), KVM_RUN, 0);
-    // Another thread may just have moved the monitor's descriptors.
-    if (result != -EBADF || used == __atomic_load_n(&fd, __ATOMIC_ACQUIRE)) return result;
+    // Another thread may just have moved the monitor's descriptors, and the guest taken the number.
+    if ((result != -EBADF && result != -ENOTTY) || used == __atomic_load_n(&fd, __ATOMIC_ACQUIRE)) return result;
   }
 }
 

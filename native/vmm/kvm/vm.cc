@@ -103,7 +103,7 @@ void Vm::abandon(Process& process, bool close_descriptors) {
   auto drop = [&](int number) {
     if (!close_descriptors) return;  // they stay hidden from the guest
     raw(SYS_close, static_cast<uint64_t>(number));
-    process.own.remove(number);
+    process.own().remove(number);
   };
   for (Vcpu* vcpu : all_) {
     raw(SYS_munmap, arg(vcpu->run), vcpu->run_bytes);

@@ -87,6 +87,8 @@ class AddressSpace {
   enum class Fault { kServed, kNoMapping, kNoAccess, kBus };
   // A page fault the machine brought. kServed: run on.
   Fault fault(Thread& t, GuestAddr address, uint32_t access);
+  // A call met EFAULT: grows MAP_GROWSDOWN mappings for those of its arguments that lie just below one. True: it did.
+  bool grow_for_call(Thread& t, const uint64_t (&arguments)[6]);
   // The host could not provide a page for the instruction at hand, address unknown: withdraws suspects, so that
   // the next run faults in the guest with an address.
   void suspect_everything();
@@ -143,6 +145,7 @@ class AddressSpace {
   uint64_t widest_skipped_ = 0;   // and the widest gap above
   uint64_t extent_bytes_ = 0;
   bool suspicious_ = false;
+  bool grows_down_ = false;  // has or had a MAP_GROWSDOWN mapping beside the stack
 };
 
 // Host protection for a guest mapping: never executable; write implies read as on x86.

@@ -25,7 +25,7 @@ int64_t sys_mmap(Call& c) {
   q.flags = static_cast<int>(c.a[3]);
   q.fd = q.flags & MAP_ANONYMOUS ? -1 : c.fd(4);
   q.offset = q.flags & MAP_ANONYMOUS ? 0 : c.a[5];
-  if (!(q.flags & MAP_ANONYMOUS) && c.thread.process->own.owns(q.fd)) return -EBADF;
+  if (!(q.flags & MAP_ANONYMOUS) && c.thread.process->owns(q.fd)) return -EBADF;
   // READ_IMPLIES_EXEC, as the kernel applies it.
   if ((c.thread.process->personality & 0x0400000) && (q.prot & PROT_READ)) q.prot |= PROT_EXEC;
   return space(c).map(c.thread, q);

@@ -19,6 +19,7 @@ constexpr uint64_t kLargestExtent = 4ull << 30;
 constexpr uint64_t kFaultChunk = 64ull << 20;  // tables filled around a fault in a large mapping
 constexpr uint64_t kStackGap = 256 * kPage;    // stack_guard_gap
 constexpr uint64_t kStackStep = 128 << 10;
+constexpr uint64_t kLargestGrowth = 8 << 20;   // by one call: what a stack usually may hold
 
 }  // namespace
 
@@ -131,6 +132,22 @@ AddressSpace::Fault AddressSpace::fault(Thread& t, GuestAddr address, uint32_t a
   }
   fill(start, end, vma.prot);
   return Fault::kServed;
+}
+
+bool AddressSpace::grow_for_call(Thread& t, const uint64_t (&arguments)[6]) {
+  if (!grows_down_) return false;
+  bool grown = false;
+  for (uint64_t address : arguments) {
+    {
+      Guard guard(lock);
+      const uint64_t page = address & ~(kPage - 1);
+      if (!guest_range_ok(page, kPage) || find(page) != vmas_.end()) continue;
+      auto above = vmas_.lower_bound(page);
+      if (above == vmas_.end() || !(above->second.flags & kVmaGrowsDown) || above->first - page > kLargestGrowth) continue;
+    }
+    grown |= fault(t, {address}, PROT_WRITE) == Fault::kServed;
+  }
+  return grown;
 }
 
 void AddressSpace::suspect_everything() {

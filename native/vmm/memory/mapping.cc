@@ -50,6 +50,7 @@ int64_t AddressSpace::map_locked(Thread& t, MapRequest q) {
                        (q.flags & MAP_GROWSDOWN ? kVmaGrowsDown : 0) | (q.flags & MAP_NORESERVE ? kVmaNoReserve : 0) |
                        ((q.flags & MAP_LOCKED) || lock_future ? kVmaLocked : 0);
   if (q.flags & MAP_HUGETLB) vma_flags |= kVmaNoHuge | kVmaFile;
+  if (vma_flags & kVmaGrowsDown) grows_down_ = true;
 
   uint64_t at;
   uint64_t replaced = 0;

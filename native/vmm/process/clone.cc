@@ -180,7 +180,7 @@ int64_t clone_sharing_memory(Thread& t, const Request& q) {
   if (!is_error(result)) {
     child->vcpu = borrow ? t.vcpu : t.process->space->vm.acquire(*t.process, result);
     if (child->vcpu && !borrow) {
-      process->own = t.process->own;
+      process->own() = t.process->own();
       result = restore_cpu_state(*child->vcpu, state);
     }
   }

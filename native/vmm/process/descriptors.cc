@@ -13,12 +13,23 @@
 namespace tine {
 namespace {
 
-constexpr int kLargestBlock = kVcpuPlace + 1024;
+constexpr int kSearch = 512;  // numbers tried at one place
+
+// The first of as many free numbers as the block has places, `wanted` not among them. -1: none in [low, high).
+int free_block(int low, int high, int wanted) {
+  int run = 0;
+  for (int fd = low; fd < high + kVcpuPlace; fd++) {
+    const bool taken = fd == wanted || !is_error(raw(SYS_fcntl, static_cast<uint64_t>(fd), F_GETFD));
+    run = taken ? 0 : run + 1;
+    if (run == kVcpuPlace) return fd - kVcpuPlace + 1;
+  }
+  return -1;
+}
 
 }  // namespace
 
 RoomForDescriptors::RoomForDescriptors(const Process& process) {
-  uint64_t needed = static_cast<uint64_t>(process.own.base) + OwnedDescriptors::kSpan;
+  uint64_t needed = static_cast<uint64_t>(process.own().base) + OwnedDescriptors::kSpan;
   raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, arg(&saved_));
   if (saved_.rlim_cur >= needed) return;
   rlimit64 wider = saved_;
@@ -40,58 +51,88 @@ bool make_room_for_descriptors(Process& process) {
     limit.rlim_cur = std::min(limit.rlim_cur, limit.rlim_max - needed);
     raw(SYS_prlimit64, 0, RLIMIT_NOFILE, arg(&limit), 0);
     process.nofile_limit.rlim_cur = std::min(process.nofile_limit.rlim_cur, limit.rlim_cur);
-    process.own.base = static_cast<int>(limit.rlim_cur);
+    process.own().base = static_cast<int>(limit.rlim_cur);
     return true;
   }
-  process.own.base = descriptor_base(process.nofile_limit.rlim_cur);
+  process.own().base = descriptor_base(process.nofile_limit.rlim_cur);
   return true;
 }
 
 int64_t own_descriptor(Process& process, int fd, int place, bool close_on_exec) {
   RoomForDescriptors room(process);
-  int at = process.own.base + place;
+  int at = process.own().base + place;
   int64_t moved;
-  if (place < kVmPlace) {
+  if (place >= kVmPlace && fd >= at && fd < process.own().end()) {
+    // It is where it may be, and there may be no other free number.
+    raw(SYS_fcntl, static_cast<uint64_t>(fd), F_SETFD, close_on_exec ? FD_CLOEXEC : 0);
+    moved = fd;
+  } else if (place < kVmPlace) {
     moved = fd == at ? at : raw(SYS_dup3, static_cast<uint64_t>(fd), static_cast<uint64_t>(at), close_on_exec ? O_CLOEXEC : 0);
   } else {
     moved = raw(SYS_fcntl, static_cast<uint64_t>(fd), close_on_exec ? F_DUPFD_CLOEXEC : F_DUPFD, static_cast<uint64_t>(at));
   }
   if (moved != fd) raw(SYS_close, static_cast<uint64_t>(fd));
-  if (!is_error(moved)) process.own.add(static_cast<int>(moved));
+  if (!is_error(moved)) process.own().add(static_cast<int>(moved));
   return moved;
 }
 
-void relocate_own_descriptors(Process& process, int wanted) {
-  OwnedDescriptors old = process.own;
-  if (!old.owns(wanted)) return;
+bool relocate_own_descriptors(Process& process, int wanted) {
+  const OwnedDescriptors& old = process.own();
+  if (!old.owns(wanted)) return true;
+  // A vfork child has descriptors of its own but the parent's machine, whose numbers are the parent's.
+  if (process.shares_memory && !process.shares_files) return false;
   RoomForDescriptors room(process);
-  // The block moves as a whole: a coming exec finds its parts by their places.
-  auto taken = [](int fd) { return !is_error(raw(SYS_fcntl, static_cast<uint64_t>(fd), F_GETFD)); };
-  int base = old.base;
-  for (bool free = false; !free;) {
-    base += kVcpuPlace;
-    free = wanted < base || wanted >= base + kVcpuPlace;
-    for (int place = 0; free && place < kVcpuPlace; place++) free = !taken(base + place);
-    if (base > old.base + OwnedDescriptors::kSpan / 2) return;
+  rlimit64 limit{};
+  raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, arg(&limit));
+  int owned = 0;
+  for (int fd = old.base; fd < old.end(); fd++) owned += old.owns(fd);
+  // Far away, since a guest that asks for one of these numbers will ask for more; but a larger table makes forks dearer.
+  const int beyond = static_cast<int>(std::min<uint64_t>(limit.rlim_max, INT32_MAX)) - owned - kVcpuPlace;
+  int base = -1;
+  for (int wish = std::min(2 * old.base, beyond); wish > 0 && base < 0; wish = wish < beyond ? std::min(2 * wish, beyond) : 0)
+    base = free_block(wish, std::min(wish + kSearch, beyond), wanted);
+  if (base < 0) base = free_block(8, beyond, wanted);
+  if (base < 0) return false;
+  if (limit.rlim_cur < limit.rlim_max) {
+    rlimit64 wider{std::min<uint64_t>(limit.rlim_max, static_cast<uint64_t>(base) + OwnedDescriptors::kSpan), limit.rlim_max};
+    if (wider.rlim_cur > limit.rlim_cur) raw(SYS_prlimit64, 0, RLIMIT_NOFILE, arg(&wider), 0);
   }
-  OwnedDescriptors moved;
+  const int now = process.own_block.load();
+  OwnedDescriptors& moved = process.own_blocks[1 - now];
+  moved = OwnedDescriptors{};
   moved.base = base;
+  int to[OwnedDescriptors::kSpan];
+  auto undo = [&] {
+    for (int fd = moved.base; fd < moved.end(); fd++)
+      if (moved.owns(fd)) raw(SYS_close, static_cast<uint64_t>(fd));
+    moved = OwnedDescriptors{};
+  };
   for (int fd = old.base; fd < old.end(); fd++) {
     if (!old.owns(fd)) continue;
-    int place = fd - old.base;
-    int64_t to = place < kVmPlace ? raw(SYS_dup3, static_cast<uint64_t>(fd), static_cast<uint64_t>(base + place), 0)
-                                  : raw(SYS_fcntl, static_cast<uint64_t>(fd), F_DUPFD_CLOEXEC, static_cast<uint64_t>(base + kVmPlace));
-    if (is_error(to)) return;
-    int now = static_cast<int>(to);
-    moved.add(now);
-    for (int* held : {&process.kvm_fd, &process.self_fd, &process.exe_fd, &process.log_fd, &process.root_fd, &process.space->vm.fd})
-      if (*held == fd) *held = now;
-    process.space->vm.renumber(fd, now);
+    const int place = fd - old.base;
+    // Marks the number before it exists: no thread of the guest may ever name it.
+    if (place < kVmPlace) moved.add(base + place);
+    const int64_t made = place < kVmPlace
+                             ? raw(SYS_dup3, static_cast<uint64_t>(fd), static_cast<uint64_t>(base + place), 0)
+                             : raw(SYS_fcntl, static_cast<uint64_t>(fd), F_DUPFD_CLOEXEC, static_cast<uint64_t>(base + kVmPlace));
+    if (is_error(made)) return undo(), false;
+    to[place] = static_cast<int>(made);
+    moved.add(to[place]);
   }
-  process.own = moved;
+  for (int fd = old.base; fd < old.end(); fd++) {
+    if (!old.owns(fd)) continue;
+    const int number = to[fd - old.base];
+    for (int* held : {&process.kvm_fd, &process.self_fd, &process.exe_fd, &process.log_fd, &process.proc_fd,
+                      &process.space->vm.fd})
+      if (*held == fd) *held = number;
+    process.space->vm.renumber(fd, number);
+  }
   set_log_descriptor(process.log_fd);
+  process.own_block.store(1 - now, std::memory_order_release);
   for (int fd = old.base; fd < old.end(); fd++)
     if (old.owns(fd)) raw(SYS_close, static_cast<uint64_t>(fd));
+  process.own_blocks[now] = OwnedDescriptors{};
+  return true;
 }
 
 }  // namespace tine

@@ -11,7 +11,7 @@
 namespace tine {
 
 // Places within the block. The first ones survive an exec, so that the new image finds them.
-enum OwnPlace : int { kSelfPlace, kStatePlace, kKvmPlace, kExePlace, kLogPlace, kInterpreterPlace, kRootPlace, kProcPlace, kVmPlace, kVcpuPlace };
+enum OwnPlace : int { kSelfPlace, kStatePlace, kKvmPlace, kExePlace, kLogPlace, kInterpreterPlace, kProcPlace, kVmPlace, kVcpuPlace };
 
 constexpr int descriptor_base(uint64_t soft_limit) {
   return soft_limit > 1024 && soft_limit <= 4096 ? static_cast<int>(soft_limit) : 1024;
@@ -35,7 +35,8 @@ class RoomForDescriptors {
 bool make_room_for_descriptors(Process& process);
 // Moves `fd` to its place in the block (close-on-exec as given). Returns the new number or -errno.
 int64_t own_descriptor(Process& process, int fd, int place, bool close_on_exec);
-// The block moves away because the guest asks for the number `wanted`.
-void relocate_own_descriptors(Process& process, int wanted);
+// The block moves away because the guest asks for the number `wanted`. The guest's calls that make descriptors are held
+// off meanwhile (descriptor_gate). False: there is no place for it.
+bool relocate_own_descriptors(Process& process, int wanted);
 
 }  // namespace tine

@@ -21,7 +21,7 @@ struct Fixed {
   uint32_t personality;
   int32_t fork_strategy, exitless;
   int32_t seccomp_mode;
-  uint8_t jailed, host_filter, no_new_privs, has_interpreter, has_root;
+  uint8_t jailed, host_filter, no_new_privs, has_interpreter, memory_files;
   uint8_t padding[3];
   SignalSet mask;
   uint32_t name_bytes, comm_bytes, seccomp_bytes, container_bytes;
@@ -44,7 +44,7 @@ int64_t save_exec_state(Thread& t, const Image& image) {
   f.nofile = p.nofile_limit;
   f.as = p.as_limit;
   f.data = p.data_limit;
-  f.base = p.own.base;
+  f.base = p.own().base;
   f.personality = p.personality;
   f.fork_strategy = p.fork_strategy;
   f.exitless = p.exitless;
@@ -53,6 +53,7 @@ int64_t save_exec_state(Thread& t, const Image& image) {
   f.host_filter = p.host_filter;
   f.no_new_privs = t.no_new_privs;
   f.has_interpreter = image.interpreter_fd >= 0;
+  f.memory_files = p.memory_files.load();
   f.mask = t.mask;
   f.name_bytes = static_cast<uint32_t>(image.name.size());
   f.comm_bytes = static_cast<uint32_t>(image.comm.size());
@@ -85,12 +86,13 @@ bool load_exec_state(int fd, Thread& t, ExecState& state) {
   p.nofile_limit = f.nofile;
   p.as_limit = f.as;
   p.data_limit = f.data;
-  p.own.base = f.base;
+  p.own().base = f.base;
   p.personality = f.personality;
   p.fork_strategy = f.fork_strategy;
   p.exitless = f.exitless;
   p.jailed = f.jailed;
   p.host_filter = f.host_filter;
+  p.memory_files.store(f.memory_files);
   t.seccomp_mode = f.seccomp_mode;
   t.no_new_privs = f.no_new_privs;
   t.mask = f.mask;

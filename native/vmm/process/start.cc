@@ -170,7 +170,7 @@ void load_and_run(Thread& t, Image& image, const Arguments& arguments) {
   }
   if (image.interpreter_fd >= 0) {
     raw(SYS_close, static_cast<uint64_t>(image.interpreter_fd));
-    p.own.remove(image.interpreter_fd);
+    p.own().remove(image.interpreter_fd);
     image.interpreter_fd = -1;
   }
   image.fd = -1;  // stays open as the process's exe_fd
@@ -239,13 +239,13 @@ bool begin_after_exec(Thread& t, int self, char** argv, char** envp) {
   int base = self - kSelfPlace;
   ExecState state;
   if (!load_exec_state(base + kStatePlace, t, state)) return false;
-  p.own.base = base;
+  p.own().base = base;
   p.self_fd = self;
   p.kvm_fd = base + kKvmPlace;
   p.exe_fd = base + kExePlace;
   p.log_fd = base + kLogPlace;
   set_log_descriptor(p.log_fd);
-  for (int fd : {p.self_fd, p.kvm_fd, p.exe_fd, p.log_fd}) p.own.add(fd);
+  for (int fd : {p.self_fd, p.kvm_fd, p.exe_fd, p.log_fd}) p.own().add(fd);
   procfs_start(p);
   take_signals(t);
   Image image;
@@ -254,7 +254,7 @@ bool begin_after_exec(Thread& t, int self, char** argv, char** envp) {
   image.fd = p.exe_fd;
   if (state.has_interpreter) {
     image.interpreter_fd = base + kInterpreterPlace;
-    p.own.add(image.interpreter_fd);
+    p.own().add(image.interpreter_fd);
   }
   Arguments arguments;
   for (char** a = argv; *a; a++) arguments.argv.push_back(*a);

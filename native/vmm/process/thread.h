@@ -64,9 +64,9 @@ struct OwnedDescriptors {
 struct Process {
   AddressSpace* space = nullptr;
   SignalHandlers* handlers = nullptr;
-  OwnedDescriptors own;
+  OwnedDescriptors own_blocks[2];     // the second is in use while the block moves
+  std::atomic<int> own_block{0};
   int kvm_fd = -1, self_fd = -1, exe_fd = -1, log_fd = -1;
-  int root_fd = -1;                   // `tine do --root`
   std::atomic<int> thread_count{1};
   int pid = 0;
   rlimit64 stack_limit{}, nofile_limit{}, as_limit{}, data_limit{};  // the guest's own view
@@ -88,6 +88,11 @@ struct Process {
   int proc_fd = -1;                   // the monitor's own way into procfs (procfs/)
   bool shares_files = false;          // another process has the same descriptors (CLONE_FILES)
   std::atomic<bool> memory_files{false};  // has opened /proc/PID/mem or pagemap (procfs/memory_file.cc)
+
+  OwnedDescriptors& own() { return own_blocks[own_block.load(std::memory_order_acquire)]; }
+  const OwnedDescriptors& own() const { return own_blocks[own_block.load(std::memory_order_acquire)]; }
+  // Whether a number is the monitor's, while the block moves too.
+  bool owns(int fd) const { return own_blocks[0].owns(fd) || own_blocks[1].owns(fd); }
 };
 
 // One guest thread = one host thread; lives at the base of its own monitor stack (see current()).

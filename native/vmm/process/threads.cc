@@ -91,12 +91,11 @@ void forget_other_threads(Thread& survivor) {
 }
 
 void inherit_process_state(Process& child, const Process& parent) {
-  child.own = parent.own;
+  child.own() = parent.own();
   child.kvm_fd = parent.kvm_fd;
   child.self_fd = parent.self_fd;
   child.exe_fd = parent.exe_fd;
   child.log_fd = parent.log_fd;
-  child.root_fd = parent.root_fd;
   child.stack_limit = parent.stack_limit;
   child.nofile_limit = parent.nofile_limit;
   child.as_limit = parent.as_limit;
@@ -112,6 +111,8 @@ void inherit_process_state(Process& child, const Process& parent) {
   child.fork_strategy = parent.fork_strategy;
   child.exitless = parent.exitless;
   child.spare_core = parent.spare_core;
+  child.proc_fd = parent.proc_fd;
+  child.memory_files.store(parent.memory_files.load());
 }
 
 void list_thread(Thread& thread) {

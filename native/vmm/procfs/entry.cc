@@ -136,9 +136,9 @@ bool procfs_is_procfs(int fd) {
 }
 
 void procfs_start(Process& process) {
-  const int place = process.own.base + kProcPlace;
+  const int place = process.own().base + kProcPlace;
   if (procfs_is_procfs(place)) {  // kept over an exec
-    process.own.add(place);
+    process.own().add(place);
     process.proc_fd = place;
     return;
   }
@@ -284,7 +284,7 @@ uint64_t procfs_helpers(Thread& thread, const ProcEntry& entry) {
 }
 
 bool procfs_in_block(Thread& thread, const ProcEntry& entry, int64_t number) {
-  const OwnedDescriptors& own = thread.process->own;
+  const OwnedDescriptors& own = thread.process->own();
   if (entry.own) return number >= 0 && number <= INT32_MAX && own.owns(static_cast<int>(number));
   return number >= own.base && number < own.end();
 }

@@ -173,6 +173,10 @@ bool mode_is(int fd, uint64_t wanted) {
 
 bool procfs_has_memory_files(const Thread& thread) { return thread.process->memory_files.load(std::memory_order_relaxed); }
 
+void procfs_note_memory_file(Thread& thread, int fd) {
+  if (judge(thread, fd).kind != Kind::none) thread.process->memory_files.store(true);
+}
+
 int64_t procfs_memory_read(Thread& thread, int fd, GuestAddr to, uint64_t bytes, int64_t position) {
   const MemoryFile file = judge(thread, fd);
   if (file.kind == Kind::none) return kNotMemoryFile;

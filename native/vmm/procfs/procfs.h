@@ -48,6 +48,8 @@ int64_t procfs_received(Thread& thread, int fd);
 // /proc/PID/mem and pagemap hold addresses as file positions. Cheap test first: has the process such a file?
 // Then: 0 not one of those; else the result of the read or write. `position` < 0: the descriptor's own.
 bool procfs_has_memory_files(const Thread& thread);
+// A descriptor came from elsewhere: remembers whether it stands for such a file.
+void procfs_note_memory_file(Thread& thread, int fd);
 constexpr int64_t kNotMemoryFile = INT64_MIN;
 int64_t procfs_memory_read(Thread& thread, int fd, GuestAddr to, uint64_t bytes, int64_t position);
 int64_t procfs_memory_write(Thread& thread, int fd, GuestAddr from, uint64_t bytes, int64_t position);

@@ -68,8 +68,9 @@ int64_t find_then_open(Thread& thread, int directory, const char* path, uint64_t
   const int64_t found = own_descriptor(process, static_cast<int>(fd), kVcpuPlace, true);
   if (is_error(found)) return found;
   const int64_t result = open_found(thread, static_cast<int>(found), flags);
+  // In this order: once it is closed another thread may have the number for itself.
+  process.own().remove(static_cast<int>(found));
   raw(SYS_close, found);
-  process.own.remove(static_cast<int>(found));
   return result;
 }
 
@@ -108,7 +109,10 @@ int64_t procfs_open(Thread& thread, int directory, const char* path, uint64_t fl
   return fd == -ELOOP ? open_magic(thread, directory, path, flags, mode, resolve) : fd;
 }
 
-int64_t procfs_path(Thread& thread, int directory, char* text, bool follow) {
+namespace {
+
+// -EMFILE: could not be judged.
+int64_t judge_path(Thread& thread, int directory, char* text, bool follow) {
   open_how how{};
   how.flags = O_PATH | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW);
   how.resolve = RESOLVE_NO_MAGICLINKS;
@@ -117,9 +121,16 @@ int64_t procfs_path(Thread& thread, int directory, char* text, bool follow) {
     raw(SYS_close, fd);
     return 0;
   }
+  if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM) return fd;
   if (fd != -ELOOP) return 0;
   Walk walk(thread, directory, text);
-  if (int64_t error = walk.run(follow)) return error == -EACCES || error == -ENOENT || error == -EPERM ? error : 0;
+  if (int64_t error = walk.run(follow)) {
+    // The host finds the other errors again, in the order it looks for them.
+    switch (error) {
+      case -EACCES: case -ENOENT: case -EPERM: case -EMFILE: case -ENFILE: case -ENOMEM: return error;
+      default: return 0;
+    }
+  }
   if (!walk.rewritten()) return 0;
   const std::string path = walk.text();
   if (path.size() >= PATH_MAX) return -ENAMETOOLONG;
@@ -127,7 +138,7 @@ int64_t procfs_path(Thread& thread, int directory, char* text, bool follow) {
   return 0;
 }
 
-int64_t procfs_readlink(Thread& thread, int directory, const char* path, char* out, size_t size) {
+int64_t read_link(Thread& thread, int directory, const char* path, char* out, size_t size) {
   int64_t fd = directory;
   if (path[0]) {
     open_how how{};
@@ -164,6 +175,23 @@ int64_t procfs_readlink(Thread& thread, int directory, const char* path, char* o
   if (static_cast<size_t>(length) > size) length = static_cast<int64_t>(size);
   memcpy(out, target, static_cast<size_t>(length));
   return length;
+}
+
+}  // namespace
+
+int64_t procfs_path(Thread& thread, int directory, char* text, bool follow) {
+  const int64_t result = judge_path(thread, directory, text, follow);
+  if (result != -EMFILE) return result;
+  // The guest has used up its numbers, but its call needs none.
+  const RoomForDescriptors room(*thread.process);
+  return judge_path(thread, directory, text, follow);
+}
+
+int64_t procfs_readlink(Thread& thread, int directory, const char* path, char* out, size_t size) {
+  const int64_t result = read_link(thread, directory, path, out, size);
+  if (result != -EMFILE) return result;
+  const RoomForDescriptors room(*thread.process);
+  return read_link(thread, directory, path, out, size);
 }
 
 }  // namespace tine

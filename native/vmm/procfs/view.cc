@@ -54,8 +54,9 @@ class HostFile {
   }
   ~HostFile() {
     if (is_error(fd_)) return;
+    // In this order: once it is closed another thread may have the number for itself.
+    if (owned_) process_.own().remove(static_cast<int>(fd_));
     raw(SYS_close, fd_);
-    if (owned_) process_.own.remove(static_cast<int>(fd_));
   }
   HostFile(const HostFile&) = delete;
   HostFile& operator=(const HostFile&) = delete;
@@ -221,9 +222,12 @@ bool procfs_is_sensitive(const ProcEntry& entry) {
 
 int64_t procfs_stand_in(Thread& thread, int flags, const ProcEntry& entry, std::string_view content) {
   const std::string name = std::string(kStandIn) + entry.above + "/" + entry.name;
-  const int64_t memory = raw(SYS_memfd_create, arg(name.substr(0, 240).c_str()), MFD_CLOEXEC);
+  const int64_t memory = raw(SYS_memfd_create, arg(name.substr(0, 240).c_str()),
+                             MFD_CLOEXEC | (is_memory(entry.name) ? MFD_ALLOW_SEALING : 0u));
   if (is_error(memory)) return memory;
   int64_t result = 0;
+  // A stand-in for mem is empty and stays so, whoever gets it and however.
+  if (is_memory(entry.name)) result = raw(SYS_fcntl, memory, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SEAL);
   while (!content.empty() && result == 0) {
     const int64_t written = raw(SYS_write, memory, arg(content.data()), content.size());
     if (written <= 0)
@@ -293,6 +297,7 @@ int64_t procfs_opened(Thread& thread, int fd, int flags) {
 }
 
 int64_t procfs_received(Thread& thread, int fd) {
+  procfs_note_memory_file(thread, fd);
   const ProcEntry entry = procfs_entry(thread, fd);
   const bool path_only = raw(SYS_fcntl, fd, F_GETFL) & O_PATH;
   if (!entry.known) return path_only ? 0 : judge_unknown(entry, fd);

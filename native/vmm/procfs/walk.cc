@@ -23,7 +23,7 @@ int64_t open_path(int directory, const char* path, uint64_t flags) {
 }  // namespace
 
 int procfs_exe_number(Thread& thread, const ProcEntry& entry) {
-  return entry.own ? thread.process->exe_fd : thread.process->own.base + kExePlace;
+  return entry.own ? thread.process->exe_fd : thread.process->own().base + kExePlace;
 }
 
 int64_t procfs_judge_link(Thread& thread, const ProcEntry& entry, Link& link) {
@@ -32,7 +32,7 @@ int64_t procfs_judge_link(Thread& thread, const ProcEntry& entry, Link& link) {
     // A procfs that the guest's mounts do not show. Numbers can be judged, and what reaches the monitor cannot.
     if (entry.name == "exe" || entry.name.find('-') != std::string::npos) return -EACCES;
     const int64_t number = whole_number(entry.name);
-    if (number >= thread.process->own.base && number < thread.process->own.end()) return -ENOENT;
+    if (number >= thread.process->own().base && number < thread.process->own().end()) return -ENOENT;
     link = number >= 0 || entry.name == "cwd" || entry.name == "root" ? Link::followed : Link::ordinary;
     return 0;
   }

@@ -27,8 +27,14 @@ int64_t replace(Call& call, int from, int to, uint64_t flags) {
   // The guest may own any number below its limit, so the monitor moves out of the way.
   if (is_hidden(thread, to)) {
     if (raw(SYS_fcntl, static_cast<uint64_t>(from), F_GETFD) < 0) return -EBADF;
-    relocate_own_descriptors(*thread.process, to);
-    if (is_hidden(thread, to)) return -EMFILE;  // nowhere to go
+    bool moved;
+    if (thread.process->thread_count.load() > 1) {
+      ExclusiveDescriptors exclusive(thread.process->descriptor_gate);
+      moved = relocate_own_descriptors(*thread.process, to);
+    } else {
+      moved = relocate_own_descriptors(*thread.process, to);
+    }
+    if (!moved) return -EMFILE;  // nowhere to go
   }
   auto gate = hold_gate(thread);
   return host_call(thread, SYS_dup3, static_cast<uint64_t>(from), static_cast<uint64_t>(to), flags);
@@ -74,9 +80,9 @@ int64_t sys_close_range(Call& call) {
   }
   // The monitor's numbers are few and lie together: the range is closed in the parts between them.
   auto gate = hold_gate(call.thread);
-  uint64_t low = static_cast<uint64_t>(process.own.base), high = static_cast<uint64_t>(process.own.end());
+  uint64_t low = static_cast<uint64_t>(process.own().base), high = static_cast<uint64_t>(process.own().end());
   for (uint64_t number = first > low ? first : low; number < high && number <= last; ++number) {
-    if (!process.own.owns(static_cast<int>(number))) continue;
+    if (!process.own().owns(static_cast<int>(number))) continue;
     if (number > first)
       if (int64_t error = close_part(call, first, number - 1)) return error;
     first = number + 1;

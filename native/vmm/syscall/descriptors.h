@@ -9,7 +9,7 @@
 namespace tine {
 
 // The monitor's numbers look closed to the guest.
-inline bool is_hidden(const Thread& thread, int64_t fd) { return thread.process->own.owns(static_cast<int>(fd)); }
+inline bool is_hidden(const Thread& thread, int64_t fd) { return thread.process->owns(static_cast<int>(fd)); }
 
 // A new descriptor's number as the guest may see it: beyond its RLIMIT_NOFILE, or inside the monitor's block,
 // it is closed again and the answer is EMFILE. Passes errors through.

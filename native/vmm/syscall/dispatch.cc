@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "memory/address_space.h"
 #include "seccomp/seccomp.h"
 #include "syscall/descriptors.h"
 #include "syscall/paths.h"
@@ -51,6 +52,17 @@ int64_t pass(Call& call, const PassSpec& spec) {
   return spec.makes_descriptor ? limit_descriptor(call.thread, result) : result;
 }
 
+int64_t answer(Call& call) {
+  const CallRow& row = call_row(call.number);
+  switch (row.kind) {
+    case CallClass::pass: return pass(call, row.spec);
+    case CallClass::emulated: return row.handler(call);
+    case CallClass::refused: return -static_cast<int64_t>(row.error);
+    case CallClass::unknown: break;
+  }
+  return -ENOSYS;
+}
+
 }  // namespace
 
 int64_t serve(Call& call) {
@@ -61,14 +73,10 @@ int64_t serve(Call& call) {
     if (verdict == kSeccompZero) return 0;
     if (verdict != 0) return verdict;
   }
-  const CallRow& row = call_row(call.number);
-  switch (row.kind) {
-    case CallClass::pass: return pass(call, row.spec);
-    case CallClass::emulated: return row.handler(call);
-    case CallClass::refused: return -static_cast<int64_t>(row.error);
-    case CallClass::unknown: break;
-  }
-  return -ENOSYS;
+  int64_t result = answer(call);
+  // The kernel writes below a MAP_GROWSDOWN mapping as a program does; the host's mirror of it does not grow.
+  if (result == -EFAULT && thread.process->space->grow_for_call(thread, call.a)) result = answer(call);
+  return result;
 }
 
 }  // namespace tine

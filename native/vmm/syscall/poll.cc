@@ -72,7 +72,7 @@ bool names_hidden(Call& call, uint64_t count, std::vector<pollfd>& all) {
 
 // The bits of a descriptor set that are the monitor's. select says EBADF for a closed descriptor.
 bool selects_hidden(Call& call, int highest) {
-  const OwnedDescriptors& own = call.thread.process->own;
+  const OwnedDescriptors& own = call.thread.process->own();
   if (highest <= own.base) return false;
   for (int set = 1; set <= 3; ++set) {
     if (call.a[set] == 0) continue;

@@ -10,8 +10,12 @@ static pid_t child_exiting(int code) {
 
 static pid_t child_waiting(void) {
     pid_t child = fork();
-    if (child == 0)
+    if (child == 0) {
+        // A group of its own has a parent outside, so it is not orphaned and SIGTSTP stops it.
+        if (setpgid(0, 0)) _exit(1);
         for (;;) pause();
+    }
+    setpgid(child, child);
     return child;
 }
 

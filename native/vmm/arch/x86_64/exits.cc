@@ -12,6 +12,7 @@
 #include "arch/x86_64/machine.h"
 #include "host/raw.h"
 #include "kvm/vcpu.h"
+#include "memory/guest_copy.h"
 
 extern "C" const uint8_t tine_stub[], tine_stub_posted[], tine_stub_done[], tine_stub_plain[], tine_stub_end[];
 
@@ -23,6 +24,7 @@ kvm_segment user_data_segment();
 
 namespace {
 
+constexpr uint8_t kIntOpcode = 0xcd;
 constexpr uint64_t kExceptionAddress = kKernelVirtual + kExceptionPage * kPage;
 
 void to_user_segments(Vcpu& vcpu) {
@@ -87,7 +89,18 @@ Exit classify_exception(Vcpu& vcpu, uint32_t vector, ExceptionInfo& e) {
       signal_info(e, SIGTRAP, r.rflags & X86_EFLAGS_TF ? TRAP_TRACE : TRAP_BRKPT, ip);
       break;
     case X86_TRAP_BP: signal_info(e, SIGTRAP, SI_KERNEL, {0}); break;
-    case X86_TRAP_UD: signal_info(e, SIGILL, ILL_ILLOPN, ip); break;
+    case X86_TRAP_UD: {
+      // PVM answers `int n` with #UD where a processor gives #GP for a gate that user mode may not use.
+      uint8_t code[2];
+      if (copy_in(code, ip, sizeof code) && code[0] == kIntOpcode) {
+        e.trap = X86_TRAP_GP;
+        e.error = static_cast<uint64_t>(code[1]) * 8 + 2;  // SDM 3A 6.13: index and the IDT flag
+        signal_info(e, SIGSEGV, SI_KERNEL, {0});
+        break;
+      }
+      signal_info(e, SIGILL, ILL_ILLOPN, ip);
+      break;
+    }
     case X86_TRAP_NP:
     case X86_TRAP_SS: signal_info(e, SIGBUS, SI_KERNEL, {0}); break;
     case X86_TRAP_AC: signal_info(e, SIGBUS, BUS_ADRALN, {0}); break;
