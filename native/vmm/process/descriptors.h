@@ -10,8 +10,23 @@
 
 namespace tine {
 
+constexpr int kMostTranslators = 8;
+
 // Places within the block. The first ones survive an exec, so that the new image finds them.
-enum OwnPlace : int { kSelfPlace, kStatePlace, kKvmPlace, kExePlace, kLogPlace, kInterpreterPlace, kProcPlace, kVmPlace, kVcpuPlace };
+enum OwnPlace : int {
+  kSelfPlace,
+  kStatePlace,
+  kKvmPlace,
+  kExePlace,
+  kLogPlace,
+  kInterpreterPlace,
+  kProcPlace,
+  kBinaryPlace,           // what a translator is to run, on its way to AT_EXECFD
+  kTranslatorTablePlace,  // process/translators.h
+  kTranslatorPlace,
+  kVmPlace = kTranslatorPlace + kMostTranslators,
+  kVcpuPlace
+};
 
 constexpr int descriptor_base(uint64_t soft_limit) {
   return soft_limit > 1024 && soft_limit <= 4096 ? static_cast<int>(soft_limit) : 1024;

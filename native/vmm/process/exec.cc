@@ -82,12 +82,7 @@ int64_t execute(Call& c, int directory, const char* path, int flags, GuestAddr a
   // An empty argv becomes {""}, as Linux does since 5.18.
   static const char empty[] = "";
   if (argv.empty()) argv.push_back(arg(empty));
-  if (image.script) {
-    argv.erase(argv.begin());
-    std::vector<uint64_t> prefix;
-    for (const std::string& word : image.prefix) prefix.push_back(arg(word.c_str()));
-    argv.insert(argv.begin(), prefix.begin(), prefix.end());
-  }
+  put_prefix(image, argv, [](const char* word) { return arg(word); });
   if (int64_t result = check_sizes(argv, envp)) return result;
   argv.push_back(0);
   envp.push_back(0);
@@ -97,12 +92,16 @@ int64_t execute(Call& c, int directory, const char* path, int flags, GuestAddr a
     RoomForDescriptors room(p);
     // From here the descriptors of the block belong to the coming program. A vfork child has a table of its own.
     if (int64_t result = save_exec_state(t, image)) return result;
-    int exe = image.fd, interpreter = image.interpreter_fd;
-    image.fd = image.interpreter_fd = -1;
+    int exe = image.fd, interpreter = image.interpreter_fd, binary = image.binary_fd;
+    image.fd = image.interpreter_fd = image.binary_fd = -1;
     int64_t placed = own_descriptor(p, exe, kExePlace, false);
     if (is_error(placed)) return placed;
     if (interpreter >= 0) {
       placed = own_descriptor(p, interpreter, kInterpreterPlace, false);
+      if (is_error(placed)) return placed;
+    }
+    if (binary >= 0) {
+      placed = own_descriptor(p, binary, kBinaryPlace, false);
       if (is_error(placed)) return placed;
     }
   }

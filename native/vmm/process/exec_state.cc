@@ -7,6 +7,7 @@
 
 #include "host/raw.h"
 #include "process/descriptors.h"
+#include "process/translators.h"
 #include "seccomp/chain.h"
 
 namespace tine {
@@ -22,7 +23,8 @@ struct Fixed {
   int32_t fork_strategy, exitless;
   int32_t seccomp_mode;
   uint8_t jailed, host_filter, no_new_privs, has_interpreter, memory_files;
-  uint8_t padding[3];
+  uint8_t has_binary, preserves_argv0, translated, translators;
+  uint8_t padding[7];
   SignalSet mask;
   uint32_t name_bytes, comm_bytes, seccomp_bytes, container_bytes;
 };
@@ -54,6 +56,10 @@ int64_t save_exec_state(Thread& t, const Image& image) {
   f.no_new_privs = t.no_new_privs;
   f.has_interpreter = image.interpreter_fd >= 0;
   f.memory_files = p.memory_files.load();
+  f.has_binary = image.binary_fd >= 0;
+  f.preserves_argv0 = image.preserves_argv0;
+  f.translated = image.translated;
+  f.translators = static_cast<uint8_t>(p.translators);
   f.mask = t.mask;
   f.name_bytes = static_cast<uint32_t>(image.name.size());
   f.comm_bytes = static_cast<uint32_t>(image.comm.size());
@@ -105,6 +111,10 @@ bool load_exec_state(int fd, Thread& t, ExecState& state) {
   at += f.seccomp_bytes;
   p.container_seccomp = seccomp_deserialize({at, f.container_bytes});
   state.has_interpreter = f.has_interpreter;
+  state.has_binary = f.has_binary;
+  state.preserves_argv0 = f.preserves_argv0;
+  p.translated = f.translated;
+  inherit_translators(p, f.translators);
   return true;
 }
 

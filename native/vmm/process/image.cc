@@ -11,13 +11,13 @@
 #include <cstring>
 
 #include "host/raw.h"
+#include "process/translators.h"
 #include "procfs/procfs.h"
 #include "syscall/call.h"
 
 namespace tine {
 namespace {
 
-constexpr int kScriptLine = 256;  // BINPRM_BUF_SIZE
 constexpr int kDeepest = 5;
 
 #if defined(__x86_64__)
@@ -79,83 +79,117 @@ int64_t check_busy(int fd) {
   return result == -ETXTBSY || result == -EACCES ? result : 0;
 }
 
-int64_t find(Thread& t, int directory, const char* path, int flags, Image& image, int depth) {
-  if (depth > kDeepest) return -ELOOP;
-  int64_t opened = open_program(t, directory, path, flags);
-  if (opened < 0) return opened;
-  int fd = static_cast<int>(opened);
-  if (int64_t busy = check_busy(fd)) {
-    close_fd(fd);
-    return busy;
+// One program on its way through the kernel's formats (fs/exec.c, exec_binprm()).
+struct Search {
+  Thread& thread;
+  Image& image;
+  std::string path;      // bprm->interp: what the formats are told the file is called
+  bool closes_at_exec;   // BINPRM_FLAGS_PATH_INACCESSIBLE: nobody could open it by that name
+
+  int64_t open(int directory, const char* path, int flags);
+  int64_t judge(int fd, int depth);
+  int64_t script(char* head, int64_t got, int depth);
+  int64_t translator(const Translator& translator, bool foreign, int fd, int depth);
+  int64_t elf(const Elf64_Ehdr& header);
+  void remove_argv0() {
+    if (image.prefix.empty()) image.drops_argv0 = true;
+    else image.prefix.erase(image.prefix.begin());
   }
-  char head[kScriptLine + 1] = {};
-  int64_t got = raw(SYS_pread64, static_cast<uint64_t>(fd), arg(head), kScriptLine, 0);
+};
+
+int64_t Search::open(int directory, const char* name, int flags) { return open_program(thread, directory, name, flags); }
+
+// fs/binfmt_script.c: first word is the interpreter, the rest of the line one argument.
+int64_t Search::script(char* head, int64_t got, int depth) {
+  char* end = static_cast<char*>(std::memchr(head, '\n', static_cast<size_t>(got)));
+  bool complete = end != nullptr;
+  if (!end) end = head + got;
+  *end = 0;
+  while (end > head + 2 && (end[-1] == ' ' || end[-1] == '\t')) *--end = 0;
+  char* name = head + 2;
+  while (*name == ' ' || *name == '\t') name++;
+  // A file that ends right after "#!" names the empty path, which the kernel refuses in its own way.
+  if (!*name) return complete ? -ENOEXEC : -EACCES;
+  char* after = name;
+  while (*after && *after != ' ' && *after != '\t') after++;
+  if (!complete && got == kFormatBytes && !*after) return -ENOEXEC;  // the name may be cut off
+  char* rest = after;
+  if (*after) {
+    *after = 0;
+    rest = after + 1;
+    while (*rest == ' ' || *rest == '\t') rest++;
+  }
+  remove_argv0();
+  image.prefix.insert(image.prefix.begin(), path);
+  if (*rest) image.prefix.insert(image.prefix.begin(), rest);
+  image.prefix.insert(image.prefix.begin(), name);
+  path = name;
+  int64_t opened = open(AT_FDCWD, path.c_str(), 0);
+  return opened < 0 ? opened : judge(static_cast<int>(opened), depth + 1);
+}
+
+// fs/binfmt_misc.c, load_misc_binary().
+int64_t Search::translator(const Translator& translator, bool foreign, int fd, int depth) {
+  if (translator.open_binary) image.binary_fd = fd;
+  else close_fd(fd);
+  if (!translator.preserve_argv0) remove_argv0();
+  image.preserves_argv0 |= translator.preserve_argv0;
+  image.prefix.insert(image.prefix.begin(), path);
+  image.prefix.insert(image.prefix.begin(), translator.interpreter);
+  image.translated |= foreign;
+  path = translator.interpreter;
+  int64_t opened = translator.fd >= 0 ? raw(SYS_fcntl, static_cast<uint64_t>(translator.fd), F_DUPFD_CLOEXEC, 0)
+                                      : open(AT_FDCWD, path.c_str(), 0);
+  return is_error(opened) ? opened : judge(static_cast<int>(opened), depth + 1);
+}
+
+// Takes the descriptor over.
+int64_t Search::judge(int fd, int depth) {
+  int64_t result = depth > kDeepest ? -ELOOP : check_busy(fd);
+  char head[kFormatBytes + 1] = {};
+  int64_t got = result ? result : raw(SYS_pread64, static_cast<uint64_t>(fd), arg(head), kFormatBytes, 0);
   if (got < 0) {
     close_fd(fd);
     return got;
   }
-  if (got >= 2 && head[0] == '#' && head[1] == '!') {
-    // The interpreter could not open a script by a descriptor that closes at exec (BINPRM_FLAGS_PATH_INACCESSIBLE).
-    if (!depth && directory != AT_FDCWD && path[0] != '/') {
-      int64_t descriptor_flags = raw(SYS_fcntl, static_cast<uint64_t>(directory), F_GETFD);
-      if (descriptor_flags > 0 && (descriptor_flags & FD_CLOEXEC)) {
-        close_fd(fd);
-        return -ENOENT;
-      }
-    }
-
-    close_fd(fd);
-    // fs/binfmt_script.c: first word is the interpreter, the rest of the line one argument.
-    char* end = static_cast<char*>(std::memchr(head, '\n', static_cast<size_t>(got)));
-    bool complete = end != nullptr;
-    if (!end) end = head + got;
-    *end = 0;
-    while (end > head + 2 && (end[-1] == ' ' || end[-1] == '\t')) *--end = 0;
-    char* name = head + 2;
-    while (*name == ' ' || *name == '\t') name++;
-    // A file that ends right after "#!" names the empty path, which the kernel refuses in its own way.
-    if (!*name) return complete ? -ENOEXEC : -EACCES;
-    char* after = name;
-    while (*after && *after != ' ' && *after != '\t') after++;
-    if (!complete && got == kScriptLine && !*after) return -ENOEXEC;  // the name may be cut off
-    char* rest = after;
-    if (*after) {
-      *after = 0;
-      rest = after + 1;
-      while (*rest == ' ' || *rest == '\t') rest++;
-    }
-    std::string script = image.name;
-
-    std::vector<std::string> prefix;
-    prefix.push_back(name);
-    if (*rest) prefix.push_back(rest);
-    prefix.push_back(script);
-    // An interpreter that is a script itself puts its own words before these, in place of its name.
-    if (image.script) prefix.insert(prefix.end(), image.prefix.begin() + 1, image.prefix.end());
-    image.prefix = prefix;
-    image.script = true;
-    image.name = name;
-    std::string interpreter = name;
-    return find(t, AT_FDCWD, interpreter.c_str(), 0, image, depth + 1);
-  }
-  image.fd = fd;
-  Elf64_Ehdr header;
-  if (got < static_cast<int64_t>(sizeof header)) return -ENOEXEC;
+  Elf64_Ehdr header{};
   std::memcpy(&header, head, sizeof header);
-  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != kMachine ||
-      (header.e_type != ET_EXEC && header.e_type != ET_DYN) || header.e_phentsize != sizeof(Elf64_Phdr) || !header.e_phnum ||
+  const bool is_elf = std::memcmp(header.e_ident, ELFMAG, SELFMAG) == 0;
+  if (is_elf && header.e_ident[EI_CLASS] == ELFCLASS64 && header.e_machine == kMachine && got >= static_cast<int64_t>(sizeof header)) {
+    image.fd = fd;
+    return elf(header);
+  }
+  // fs/exec.c: once one file is kept open for AT_EXECFD, no further file may stand for another.
+  if (image.binary_fd >= 0) {
+    close_fd(fd);
+    return -ENOEXEC;
+  }
+  Translator found;
+  if (find_translator(*thread.process, {head, static_cast<size_t>(got)}, path, found)) {
+    if (!closes_at_exec) return translator(found, is_elf, fd, depth);
+    close_fd(fd);
+    return -ENOENT;
+  }
+  close_fd(fd);
+  if (got < 2 || head[0] != '#' || head[1] != '!') return -ENOEXEC;
+  return closes_at_exec ? -ENOENT : script(head, got, depth);
+}
+
+int64_t Search::elf(const Elf64_Ehdr& header) {
+  const uint64_t fd = static_cast<uint64_t>(image.fd);
+  if ((header.e_type != ET_EXEC && header.e_type != ET_DYN) || header.e_phentsize != sizeof(Elf64_Phdr) || !header.e_phnum ||
       header.e_phnum > 65536 / sizeof(Elf64_Phdr))
     return -ENOEXEC;
   std::vector<Elf64_Phdr> headers(header.e_phnum);
   int64_t bytes = static_cast<int64_t>(headers.size() * sizeof(Elf64_Phdr));
-  if (raw(SYS_pread64, static_cast<uint64_t>(fd), arg(headers.data()), static_cast<uint64_t>(bytes), header.e_phoff) != bytes) return -ENOEXEC;
+  if (raw(SYS_pread64, fd, arg(headers.data()), static_cast<uint64_t>(bytes), header.e_phoff) != bytes) return -ENOEXEC;
   for (const Elf64_Phdr& p : headers) {
     if (p.p_type != PT_INTERP) continue;
     if (p.p_filesz < 2 || p.p_filesz > PATH_MAX) return -ENOEXEC;
     char name[PATH_MAX + 1] = {};
-    if (raw(SYS_pread64, static_cast<uint64_t>(fd), arg(name), p.p_filesz, p.p_offset) != static_cast<int64_t>(p.p_filesz)) return -EIO;
+    if (raw(SYS_pread64, fd, arg(name), p.p_filesz, p.p_offset) != static_cast<int64_t>(p.p_filesz)) return -EIO;
     if (name[p.p_filesz - 1]) return -ENOEXEC;
-    int64_t interpreter = open_program(t, AT_FDCWD, name, 0);
+    int64_t interpreter = open(AT_FDCWD, name, 0);
     if (interpreter < 0) return interpreter;
     image.interpreter_fd = static_cast<int>(interpreter);
     Elf64_Ehdr other{};
@@ -171,6 +205,7 @@ int64_t find(Thread& t, int directory, const char* path, int flags, Image& image
 Image::~Image() {
   close_fd(fd);
   close_fd(interpreter_fd);
+  close_fd(binary_fd);
 }
 
 int64_t find_image(Thread& t, int directory, const char* path, int flags, Image& image) {
@@ -185,7 +220,15 @@ int64_t find_image(Thread& t, int directory, const char* path, int flags, Image&
   for (const char* p = path; *p; p++)
     if (*p == '/') base = p + 1;
   image.comm = path[0] ? std::string(base) : std::to_string(directory);
-  return find(t, directory, path, flags, image, 0);
+  bool closes_at_exec = false;
+  if (directory != AT_FDCWD && path[0] != '/') {
+    int64_t descriptor_flags = raw(SYS_fcntl, static_cast<uint64_t>(directory), F_GETFD);
+    closes_at_exec = descriptor_flags > 0 && (descriptor_flags & FD_CLOEXEC);
+  }
+  int64_t opened = open_program(t, directory, path, flags);
+  if (opened < 0) return opened;
+  Search search{t, image, image.name, closes_at_exec};
+  return search.judge(static_cast<int>(opened), 0);
 }
 
 }  // namespace tine

@@ -11,16 +11,28 @@ namespace tine {
 struct Image {
   int fd = -1;              // the ELF file to run
   int interpreter_fd = -1;  // its PT_INTERP, where it has one
+  int binary_fd = -1;       // AT_EXECFD: what a translator is to run, where it wants that open
   std::string name;         // AT_EXECFN
   std::string comm;         // base name of what was asked for
-  // What takes the place of argv[0] for a script: interpreter, its argument, the script's path.
+  // What scripts and translators put before the arguments, in the place of argv[0] or before it.
   std::vector<std::string> prefix;
-  bool script = false;
+  bool drops_argv0 = false;
+  bool preserves_argv0 = false;  // AT_FLAGS says so: the translator finds it behind the path
+  bool translated = false;       // made for another processor
   ~Image();
   Image() = default;
   Image(const Image&) = delete;
   Image& operator=(const Image&) = delete;
 };
+
+// Argument vectors with what the image puts before them. `make` turns its words into elements.
+template <class T, class Make>
+void put_prefix(const Image& image, std::vector<T>& argv, Make&& make) {
+  if (image.drops_argv0 && !argv.empty()) argv.erase(argv.begin());
+  std::vector<T> words;
+  for (const std::string& word : image.prefix) words.push_back(make(word.c_str()));
+  argv.insert(argv.begin(), words.begin(), words.end());
+}
 
 // Opens `path` (relative to `directory`; "" with AT_EMPTY_PATH means the descriptor itself) as execve does, follows
 // `#!` lines, checks the format and the ELF interpreter. 0 or -errno as execve answers.

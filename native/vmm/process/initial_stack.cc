@@ -68,7 +68,7 @@ int64_t write_initial_stack(Thread& t, const StackPlan& plan, const Arguments& a
   put_aux(AT_PHENT, sizeof(Elf64_Phdr));
   put_aux(AT_PHNUM, plan.program->header_count);
   put_aux(AT_BASE, plan.interpreter ? plan.interpreter->base : 0);
-  put_aux(AT_FLAGS, 0);
+  put_aux(AT_FLAGS, plan.preserves_argv0 ? 1 : 0);  // AT_FLAGS_PRESERVE_ARGV0
   put_aux(AT_ENTRY, plan.program->entry);
   put_aux(AT_UID, static_cast<uint64_t>(raw(SYS_getuid)));
   put_aux(AT_EUID, static_cast<uint64_t>(raw(SYS_geteuid)));
@@ -79,6 +79,7 @@ int64_t write_initial_stack(Thread& t, const StackPlan& plan, const Arguments& a
   put_aux(AT_HWCAP2, arch_hardware_capabilities(AT_HWCAP2, getauxval(AT_HWCAP2)));
   put_aux(AT_EXECFN, name_at);
   put_aux(AT_PLATFORM, platform_at);
+  if (plan.binary_fd >= 0) put_aux(AT_EXECFD, static_cast<uint64_t>(plan.binary_fd));
   put_aux(AT_NULL, 0);
 
   uint64_t total = (words.size() + aux.size()) * 8;

@@ -10,6 +10,8 @@ struct StackPlan {
   const LoadedElf* program = nullptr;
   const LoadedElf* interpreter = nullptr;
   std::string_view name;
+  bool preserves_argv0 = false;  // AT_FLAGS_PRESERVE_ARGV0
+  int binary_fd = -1;            // AT_EXECFD
 };
 
 // Writes it below `plan.top`; answers the stack pointer, or -errno.

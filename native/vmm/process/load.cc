@@ -1,4 +1,5 @@
 // Loads a found image into a fresh address space: layout, ELF files, vDSO, stack, names.
+#include <fcntl.h>
 #include <linux/prctl.h>
 #include <sys/mman.h>
 
@@ -88,6 +89,13 @@ int64_t load_image(Thread& t, const Image& image, const Arguments& arguments) {
   plan.program = &program;
   plan.interpreter = image.interpreter_fd >= 0 ? &interpreter : nullptr;
   plan.name = image.name;
+  plan.preserves_argv0 = image.preserves_argv0;
+  if (image.binary_fd >= 0) {
+    // fs/exec.c, begin_new_exec(): the new program's lowest number, which stays open.
+    int64_t given = raw(SYS_fcntl, static_cast<uint64_t>(image.binary_fd), F_DUPFD, 0);
+    if (is_error(given)) return given;
+    plan.binary_fd = static_cast<int>(given);
+  }
   int64_t stack = write_initial_stack(t, plan, arguments);
   if (is_error(stack)) return stack;
 

@@ -22,6 +22,7 @@
 #include "process/exec_state.h"
 #include "process/image.h"
 #include "process/threads.h"
+#include "process/translators.h"
 #include "procfs/procfs.h"
 #include "seccomp/seccomp.h"
 #include "signal/signal.h"
@@ -173,6 +174,11 @@ void load_and_run(Thread& t, Image& image, const Arguments& arguments) {
     p.own().remove(image.interpreter_fd);
     image.interpreter_fd = -1;
   }
+  if (image.binary_fd >= 0) {
+    raw(SYS_close, static_cast<uint64_t>(image.binary_fd));
+    p.own().remove(image.binary_fd);
+    image.binary_fd = -1;
+  }
   image.fd = -1;  // stays open as the process's exe_fd
   uint64_t cpus[16] = {};
   int64_t bytes = raw(SYS_sched_getaffinity, 0, sizeof cpus, arg(cpus));
@@ -196,6 +202,8 @@ void begin_fresh(Thread& t, const Options& o, char** argv, char** envp) {
     make_machine(t);
     probe_machine(t);
   }
+  int64_t translators = o.translators_fd >= 0 ? take_translators(p, o.translators_fd) : o.jailed ? 0 : take_host_translators(p);
+  if (translators) fail(kCannotStart, "translators", translators);
   p.personality = static_cast<uint32_t>(raw(SYS_personality, 0xffffffff));
   if (o.root) {
     if (int64_t result = raw(SYS_chroot, arg(o.root))) fail(kCannotStart, "--root", result);
@@ -221,16 +229,13 @@ void begin_fresh(Thread& t, const Options& o, char** argv, char** envp) {
   }
   Arguments arguments;
   for (char** a = argv; *a; a++) arguments.argv.push_back(*a);
-  if (image.script) {
-    arguments.argv.erase(arguments.argv.begin());
-    std::vector<const char*> prefix;
-    for (const std::string& word : image.prefix) prefix.push_back(word.c_str());
-    arguments.argv.insert(arguments.argv.begin(), prefix.begin(), prefix.end());
-  }
+  put_prefix(image, arguments.argv, [](const char* word) { return word; });
   for (char** e = envp; *e; e++) arguments.envp.push_back(*e);
   own_or_fail(p, image.fd, kExePlace, p.exe_fd);
   image.fd = p.exe_fd;
   if (image.interpreter_fd >= 0) own_or_fail(p, image.interpreter_fd, kInterpreterPlace, image.interpreter_fd);
+  if (image.binary_fd >= 0) own_or_fail(p, image.binary_fd, kBinaryPlace, image.binary_fd);
+  p.translated = image.translated;
   load_and_run(t, image, arguments);
 }
 
@@ -256,6 +261,11 @@ bool begin_after_exec(Thread& t, int self, char** argv, char** envp) {
     image.interpreter_fd = base + kInterpreterPlace;
     p.own().add(image.interpreter_fd);
   }
+  if (state.has_binary) {
+    image.binary_fd = base + kBinaryPlace;
+    p.own().add(image.binary_fd);
+  }
+  image.preserves_argv0 = state.preserves_argv0;
   Arguments arguments;
   for (char** a = argv; *a; a++) arguments.argv.push_back(*a);
   for (char** e = envp; *e; e++) arguments.envp.push_back(*e);

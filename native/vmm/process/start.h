@@ -8,7 +8,7 @@ struct Thread;
 
 // The command line, see main.cc.
 struct Options {
-  int kvm_fd = -1, log_fd = -1, seccomp_fd = -1;
+  int kvm_fd = -1, log_fd = -1, seccomp_fd = -1, translators_fd = -1;
   const char* root = nullptr;
   const char* directory = nullptr;
   bool has_stack = false, has_nofile = false;

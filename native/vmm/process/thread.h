@@ -82,7 +82,9 @@ struct Process {
   Lock threads_lock;
   Thread* threads = nullptr;          // linked by Thread::next
   bool host_filter = false;           // the filter on the monitor is installed
-  int fork_strategy = 0;              // fork/fork.h
+  int fork_strategy = 0;              // what was asked for: Strategy, fork/fork.h
+  bool translated = false;            // runs under a translator: what its memory is like decides about fork
+  int translators = 0;                // descriptors of process/translators.h, the table among them
   int exitless = 0;                   // Exitless, kvm/runner.h
   bool spare_core = false;            // more than one CPU to run on
   int proc_fd = -1;                   // the monitor's own way into procfs (procfs/)

@@ -109,6 +109,8 @@ void inherit_process_state(Process& child, const Process& parent) {
   child.dumpable = parent.dumpable;
   child.host_filter = parent.host_filter;
   child.fork_strategy = parent.fork_strategy;
+  child.translated = parent.translated;
+  child.translators = parent.translators;
   child.exitless = parent.exitless;
   child.spare_core = parent.spare_core;
   child.proc_fd = parent.proc_fd;
