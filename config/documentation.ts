@@ -34,6 +34,8 @@ function describe(name: string, key: Key): string[] {
     case "program":
       lines.push("An absolute path, or a name to look up in PATH.", "");
       break;
+    case "translator":
+      break;
     case "path":
       lines.push("An absolute path.", "");
       break;

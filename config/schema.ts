@@ -23,7 +23,14 @@ interface PathKey {
   readonly description: string;
 }
 
-export type Key = ChoiceKey<string> | ProgramKey | PathKey;
+/** A key whose value is a program that runs other programs: an absolute path, perhaps with flags behind a colon. */
+interface TranslatorKey {
+  readonly kind: "translator";
+  readonly fallback: string;
+  readonly description: string;
+}
+
+export type Key = ChoiceKey<string> | ProgramKey | PathKey | TranslatorKey;
 
 export interface Section {
   readonly description: string;
@@ -44,6 +51,10 @@ function program(fallback: string, description: string): ProgramKey {
 
 function path(fallback: string, description: string): PathKey {
   return { kind: "path", fallback, description };
+}
+
+function translator(architecture: string): TranslatorKey {
+  return { kind: "translator", fallback: "", description: `Runs programs for ${architecture}.` };
 }
 
 export const schema = {
@@ -82,6 +93,23 @@ export const schema = {
         "selective-cow": "as `cow`, but what a translator's JIT compiler owns is copied at once",
         "region-copy": "everything resident is copied before the child runs",
       }),
+    },
+  },
+  translators: {
+    description: [
+      "Programs that run programs of other architectures. What is not named here comes from the host's",
+      "/proc/sys/fs/binfmt_misc; this machine's own architecture needs none. See docs/fork.md.",
+    ].join("\n"),
+    keys: {
+      amd64: translator("x86-64"),
+      arm64: translator("64-bit ARM"),
+      386: translator("32-bit x86"),
+      arm: translator("32-bit ARM"),
+      riscv64: translator("64-bit RISC-V"),
+      ppc64le: translator("64-bit little-endian Power"),
+      s390x: translator("IBM Z"),
+      mips64le: translator("64-bit little-endian MIPS"),
+      loong64: translator("64-bit LoongArch"),
     },
   },
   calls: {

@@ -4,6 +4,7 @@ import { parse, TomlError } from "smol-toml";
 import { SettingsError } from "./errors.js";
 import { keyLines } from "./key-lines.js";
 import { schema, type Key, type Section, type Settings } from "./schema.js";
+import { parseTranslator } from "./translators.js";
 
 /** Where tine.toml is looked for when nobody names another place. */
 export const defaultPath = "/etc/tine/tine.toml";
@@ -122,6 +123,9 @@ function wrongWith(key: Key, value: unknown): string | undefined {
     case "program":
       if (value === key.fallback || isAbsolute(value) || /^[^/\0]+$/.test(value)) return undefined;
       return `${JSON.stringify(value)} is neither an absolute path nor a name to look up in PATH`;
+    case "translator":
+      if (value === "" || parseTranslator(value) !== undefined) return undefined;
+      return `${JSON.stringify(value)} is not an absolute path, perhaps with some of the flags P, O, C, F behind a colon`;
     case "path":
       if (isAbsolute(value) && !value.includes("\0")) return undefined;
       return `${JSON.stringify(value)} is not an absolute path`;

@@ -7,8 +7,8 @@ import { PreparedJail } from "./jail/prepared-jail.js";
 import { mountRoot, unmountRoot, type Mount } from "./jail/rootfs.js";
 import { removeJailRecord, writeJailRecord } from "./jail/record.js";
 import { Runc } from "./jail/runc.js";
-import type { MonitorBinary } from "./monitor/binary.js";
 import { MonitorLog } from "./monitor/log.js";
+import type { JailPrograms } from "./monitor/programs.js";
 import { Process } from "./process.js";
 import { ContainerResources } from "./resources/container-resources.js";
 import type { RuntimeSettings } from "./settings.js";
@@ -35,14 +35,14 @@ export function runcRoot(settings: RuntimeSettings): string {
  * Makes a container. Afterwards its first process waits to be started, its
  * namespaces are there, and its program was found.
  *
- * @param monitor - shared by all containers
+ * @param programs - shared by all containers
  * @param tell - is told everything that happens to the container
  * @throws RuntimeError with the words of who refused; then nothing is left behind
  */
 export async function createContainer(
   request: ContainerRequest,
   settings: RuntimeSettings,
-  monitor: MonitorBinary,
+  programs: JailPrograms,
   tell: ContainerListener,
 ): Promise<Container> {
   const { id, bundle } = request;
@@ -62,7 +62,7 @@ export async function createContainer(
     undo.add(() => opened.close());
     return opened;
   });
-  const preparing = prepare(bundle, monitor, log, settings).then((prepared) => {
+  const preparing = prepare(bundle, programs, log, settings).then((prepared) => {
     undo.add(() => prepared.close());
     return prepared;
   });

@@ -13,7 +13,7 @@ import type { Container } from "../runtime/container.js";
 import { createContainer } from "../runtime/create-container.js";
 import { messageOf } from "../runtime/errors.js";
 import type { Mount } from "../runtime/jail/rootfs.js";
-import { MonitorBinary } from "../runtime/monitor/binary.js";
+import { JailPrograms } from "../runtime/monitor/programs.js";
 import type { ProcessStdio } from "../runtime/stdio.js";
 import { shimArguments } from "./arguments.js";
 import { eventMessage } from "./events/messages.js";
@@ -54,7 +54,7 @@ const lifetime = new Lifetime(
   () => containers.size === 0,
   () => void leave(),
 );
-const monitor = new MonitorBinary();
+const programs = new JailPrograms();
 /** Made by the containers' settings; ours alone. */
 const stateDirectories = new Set<string>();
 
@@ -104,7 +104,7 @@ async function makeContainer(request: CreateTaskRequest, rootfs: readonly Mount[
     });
     stateDirectories.add(settings.stateDirectory);
     const openStdio = (): Promise<ProcessStdio> => openStreamsOf(request, id, bundle);
-    return await createContainer({ id, bundle, rootfs, openStdio }, settings, monitor, (event) => {
+    return await createContainer({ id, bundle, rootfs, openStdio }, settings, programs, (event) => {
       publisher.publish(eventMessage(event, request));
       if (event.type === "deleted") {
         log.close(id);

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Settings } from "../config/schema.js";
+import { configuredTranslators } from "../config/translators.js";
 import type { RuntimeSettings } from "../runtime/settings.js";
 
 /** What tine.toml does not say. */
@@ -13,13 +14,13 @@ export interface SettingsContext {
 
 /** tine.toml as the runtime takes it. */
 export function runtimeSettings(settings: Settings, { socket, log }: SettingsContext): RuntimeSettings {
-  const { strategy } = settings.fork;
   return {
     runcBinary: settings.runtime.runc,
     // Beside build/js; the variable is for trying another build.
     monitorBinary:
       process.env["TINE_VMM_PATH"] ?? fileURLToPath(new URL("../../bin/tine-vmm", import.meta.url)),
-    forkStrategy: strategy === "auto" ? undefined : strategy,
+    forkStrategy: settings.fork.strategy,
+    translators: configuredTranslators(settings),
     stateDirectory: join(settings.runtime.root, stateName(socket)),
     log,
   };

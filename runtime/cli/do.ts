@@ -1,10 +1,12 @@
 import { existsSync, writeSync } from "node:fs";
+import type { Settings } from "../../config/schema.js";
 import { loadSettings } from "../../config/settings.js";
+import { configuredTranslators } from "../../config/translators.js";
 import { addon } from "../../native/addon/addon.js";
+import { isStrategy, strategies } from "../fork/strategy.js";
+import { Translators, type InheritedTranslators } from "../monitor/translators.js";
 import { CommandLineError, ownFailure, parseArguments, type Command } from "./command.js";
 import { monitor } from "./installation.js";
-
-const strategies = ["cow", "selective-cow", "region-copy"];
 
 /** The variables in which build/bin/tine notes what Node changes when it starts. */
 const notes = ["TINE_DESCRIPTORS", "TINE_SIGNALS_IGNORED", "TINE_SOFT_DESCRIPTORS"] as const;
@@ -42,6 +44,8 @@ export const doCommand: Command = {
     const root = options.get("--root")?.at(-1);
     const folder = options.get("--cwd")?.at(-1);
     if (!existsSync(monitor)) throw new Error(`${monitor} is missing; npm run build makes it`);
+    const settings = loadSettings();
+    const translators = openTranslators(settings);
     return addon.replaceProcess(
       monitor,
       [
@@ -49,24 +53,37 @@ export const doCommand: Command = {
         ...(root === undefined ? [] : [`--root=${root}`]),
         // Below a root that is not ours, `/` is the only folder that is there for certain.
         ...(folder === undefined ? (root === undefined ? [] : ["--cwd=/"]) : [`--cwd=${folder}`]),
-        ...forkOption(options.get("--fork")?.at(-1)),
+        ...forkOption(options.get("--fork")?.at(-1), settings),
+        ...(translators === undefined ? [] : [`--translators-fd=${translators.descriptors[0]}`]),
         "--",
         ...operands,
       ],
       environmentOf(options.get("--env") ?? []),
-      [0, 1, 2, ...(handedOn("TINE_DESCRIPTORS", (text) => text.trim().split(" ").map(Number)) ?? [])],
+      [
+        0,
+        1,
+        2,
+        ...(translators?.descriptors ?? []),
+        ...(handedOn("TINE_DESCRIPTORS", (text) => text.trim().split(" ").map(Number)) ?? []),
+      ],
       handedOn("TINE_SIGNALS_IGNORED", (text) => BigInt(`0x${text}`)),
       handedOn("TINE_SOFT_DESCRIPTORS", (text) => (text === "unlimited" ? undefined : BigInt(text))),
     );
   },
 };
 
-function forkOption(named: string | undefined): string[] {
-  if (named !== undefined && !strategies.includes(named)) {
+function forkOption(named: string | undefined, settings: Settings): string[] {
+  if (named !== undefined && !isStrategy(named)) {
     throw new CommandLineError(`--fork ${named} is none of ${strategies.join(", ")}`);
   }
-  const strategy = named ?? loadSettings().fork.strategy;
+  const strategy = named ?? settings.fork.strategy;
   return strategy === "auto" ? [] : [`--fork=${strategy}`];
+}
+
+/** Without any of our own the monitor looks at the host's by itself. */
+function openTranslators(settings: Settings): InheritedTranslators | undefined {
+  const configured = configuredTranslators(settings);
+  return configured.length === 0 ? undefined : new Translators().openHere(configured);
 }
 
 /** The caller's environment, less what build/bin/tine added, with the named changes. */

@@ -3,15 +3,18 @@ import { join } from "node:path";
 import { addon } from "../../native/addon/addon.js";
 import { parseLossless, stringifyLossless } from "../../oci/lossless.js";
 import { messageOf, RuntimeError } from "../errors.js";
-import type { MonitorBinary } from "../monitor/binary.js";
+import { chooseStrategy, forkAnnotation } from "../fork/strategy.js";
 import type { MonitorLog } from "../monitor/log.js";
+import type { JailPrograms } from "../monitor/programs.js";
+import type { InheritedTranslators } from "../monitor/translators.js";
 import type { RuntimeSettings } from "../settings.js";
-import { fieldsOf, type Fields } from "./fields.js";
+import { fieldsOf, textOf, type Fields } from "./fields.js";
 import { inheritedLimits } from "./limits.js";
 import { compileSeccompProfile } from "./seccomp.js";
 import {
   jailProcess,
   jailSpecification,
+  translatorsDescriptor,
   type Jail,
   type MonitorOptions,
   type Program,
@@ -37,51 +40,66 @@ export interface PreparedProcess {
 export class PreparedJail {
   readonly #jail: Jail;
   readonly #options: MonitorOptions;
-  readonly #monitor: MonitorBinary;
+  readonly #programs: JailPrograms;
   readonly #monitorPath: string;
   readonly #log: MonitorLog;
   readonly #seccomp: number | undefined;
+  readonly #translators: InheritedTranslators | undefined;
 
   private constructor(
     jail: Jail,
     options: MonitorOptions,
-    monitor: MonitorBinary,
+    programs: JailPrograms,
     monitorPath: string,
     log: MonitorLog,
     seccomp: number | undefined,
+    translators: InheritedTranslators | undefined,
   ) {
     this.#jail = jail;
     this.#options = options;
-    this.#monitor = monitor;
+    this.#programs = programs;
     this.#monitorPath = monitorPath;
     this.#log = log;
     this.#seccomp = seccomp;
+    this.#translators = translators;
   }
 
   /**
    * Rewrites the bundle's config.json: hooks are told this bundle, and look
    * for the file there.
    *
-   * @throws RuntimeError `invalid-argument` when config.json is not one, or its seccomp profile is wrong
+   * @throws RuntimeError `invalid-argument` when config.json is not one, its seccomp profile is wrong, or its
+   *   annotation names no strategy
    */
   static prepare(
     bundle: string,
-    monitor: MonitorBinary,
+    programs: JailPrograms,
     log: MonitorLog,
-    { forkStrategy, monitorBinary }: RuntimeSettings,
+    settings: RuntimeSettings,
   ): PreparedJail {
     const path = join(bundle, "config.json");
     mayRaise ??= mayRaiseLimits();
     const limits = inheritedLimits(mayRaise);
-    const jail = jailSpecification(parseObject(readFileSync(path), path), { limits, forkStrategy });
-    const program =
-      jail.seccompProfile === undefined ? undefined : compileSeccompProfile(jail.seccompProfile).program;
-    // A new file: ext4 flushes one that is written over or renamed over to the disk.
-    rmSync(path);
-    writeFileSync(path, stringifyLossless(jail.specification), { mode: 0o600, flag: "wx" });
-    const seccomp = program === undefined ? undefined : addon.sealedMemory("seccomp", program);
-    const options = { limits, forkStrategy, seccomp: seccomp !== undefined };
-    return new PreparedJail(jail, options, monitor, monitorBinary, log, seccomp);
+    const original = parseObject(readFileSync(path), path);
+    const annotation = textOf(fieldsOf(original["annotations"])?.[forkAnnotation]);
+    const forkStrategy = chooseStrategy(annotation, settings.forkStrategy);
+    const hasSeccomp = fieldsOf(fieldsOf(original["linux"])?.["seccomp"]) !== undefined;
+    const translators = programs.translators.open(settings.translators, translatorsDescriptor(hasSeccomp));
+    try {
+      const common = { limits, forkStrategy, translators: translators !== undefined };
+      const jail = jailSpecification(original, common);
+      const program =
+        jail.seccompProfile === undefined ? undefined : compileSeccompProfile(jail.seccompProfile).program;
+      // A new file: ext4 flushes one that is written over or renamed over to the disk.
+      rmSync(path);
+      writeFileSync(path, stringifyLossless(jail.specification), { mode: 0o600, flag: "wx" });
+      const seccomp = program === undefined ? undefined : addon.sealedMemory("seccomp", program);
+      const options = { ...common, seccomp: seccomp !== undefined };
+      return new PreparedJail(jail, options, programs, settings.monitorBinary, log, seccomp, translators);
+    } catch (error) {
+      closeAll(translators?.descriptors ?? []);
+      throw error;
+    }
   }
 
   /** The container's first program. */
@@ -124,21 +142,25 @@ export class PreparedJail {
   async withInherited<Result>(use: (descriptors: readonly number[]) => Promise<Result>): Promise<Result> {
     const own: number[] = [];
     try {
-      own.push(this.#monitor.open(this.#monitorPath));
+      own.push(this.#programs.monitor.open(this.#monitorPath));
       own.push(openKvm());
       const shared = this.#seccomp === undefined ? [] : [this.#seccomp];
-      return await use([...own, this.#log.descriptor, ...shared]);
+      const translators = this.#translators?.descriptors ?? [];
+      return await use([...own, this.#log.descriptor, ...shared, ...translators]);
     } finally {
-      own.forEach((descriptor) => closeSync(descriptor));
+      closeAll(own);
     }
   }
 
   /** Closes what it holds. */
   close(): void {
-    if (this.#seccomp !== undefined) {
-      closeSync(this.#seccomp);
-    }
+    closeAll(this.#seccomp === undefined ? [] : [this.#seccomp]);
+    closeAll(this.#translators?.descriptors ?? []);
   }
+}
+
+function closeAll(descriptors: readonly number[]): void {
+  descriptors.forEach((descriptor) => closeSync(descriptor));
 }
 
 function openKvm(): number {

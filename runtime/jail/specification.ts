@@ -1,3 +1,4 @@
+import type { Strategy } from "../fork/strategy.js";
 import { fieldsOf, integerOf, listOf, textOf, textsOf, type Fields } from "./fields.js";
 import { jailLimits, type InheritedLimits } from "./limits.js";
 
@@ -6,6 +7,11 @@ export const MONITOR_DESCRIPTOR = 3;
 const KVM_DESCRIPTOR = 4;
 const LOG_DESCRIPTOR = 5;
 const SECCOMP_DESCRIPTOR = 6;
+
+/** The table of translators; what it numbers follows. */
+export function translatorsDescriptor(seccomp: boolean): number {
+  return seccomp ? SECCOMP_DESCRIPTOR + 1 : SECCOMP_DESCRIPTOR;
+}
 
 /** Who a guest's program runs as, in the host's numbers. */
 export interface Credentials {
@@ -26,7 +32,9 @@ export interface Program {
 /** What the container decides about each of its processes' monitors. */
 export interface MonitorOptions {
   readonly limits: InheritedLimits;
-  readonly forkStrategy: string | undefined;
+  readonly forkStrategy: Strategy;
+  /** Whether a table of translators is handed in. */
+  readonly translators: boolean;
   /** Whether a seccomp program is handed in. */
   readonly seccomp: boolean;
 }
@@ -122,7 +130,10 @@ export function jailProcess(
   if (options.seccomp) {
     monitor.push(`--seccomp-fd=${SECCOMP_DESCRIPTOR}`);
   }
-  if (options.forkStrategy !== undefined) {
+  if (options.translators) {
+    monitor.push(`--translators-fd=${translatorsDescriptor(options.seccomp)}`);
+  }
+  if (options.forkStrategy !== "auto") {
     monitor.push(`--fork=${options.forkStrategy}`);
   }
   return {

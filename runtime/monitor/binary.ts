@@ -1,34 +1,19 @@
-import { closeSync, statSync } from "node:fs";
-import { addon } from "../../native/addon/addon.js";
 import { messageOf, RuntimeError } from "../errors.js";
+import { SealedProgram } from "./sealed-program.js";
 
-/**
- * The monitor's program as a sealed memory file. A container gets this copy
- * and never the host's file: root in a container that can write to the
- * program that runs it has won (CVE-2019-5736).
- */
+/** The monitor's program, as containers get it. */
 export class MonitorBinary {
-  #copy: { readonly descriptor: number; readonly version: string } | undefined;
+  readonly #program = new SealedProgram("tine-vmm");
 
   /**
-   * A descriptor of its own for one process; the copy behind it is shared, and
-   * made anew when the file was replaced.
+   * A descriptor of its own for one process.
    *
    * @param path - the program's file
    * @throws RuntimeError `failed` when it cannot be read
    */
   open(path: string): number {
     try {
-      const { dev, ino, size, mtimeMs } = statSync(path);
-      const version = [path, dev, ino, size, mtimeMs].join();
-      if (this.#copy?.version !== version) {
-        const descriptor = addon.sealedCopy("tine-vmm", path);
-        if (this.#copy !== undefined) {
-          closeSync(this.#copy.descriptor);
-        }
-        this.#copy = { descriptor, version };
-      }
-      return addon.reopen(this.#copy.descriptor);
+      return this.#program.open(path);
     } catch (error) {
       throw new RuntimeError("failed", `the monitor ${path} cannot be used: ${messageOf(error)}`);
     }

@@ -150,7 +150,7 @@ describe("tine do", () => {
     const result = await run(["--fork", "copy", "--", "true"]);
     assert.deepEqual(
       [result.status, result.stderr.split("\n")[0]],
-      [125, "tine do: --fork copy is none of cow, selective-cow, region-copy"],
+      [125, "tine do: --fork copy is none of auto, cow, selective-cow, region-copy"],
     );
   });
 });

@@ -162,8 +162,9 @@ int64_t read_link(Thread& thread, int directory, const char* path, char* out, si
       const int64_t real = procfs_open_beside(thread, entry, name.c_str(), O_PATH | O_NOFOLLOW);
       length = is_error(real) ? real : raw(SYS_readlinkat, static_cast<uint64_t>(real), arg(""), arg(target), sizeof target);
       if (!is_error(real)) raw(SYS_close, real);
-    } else if (std::string_view(target, static_cast<size_t>(length)).starts_with(kStandInLink)) {
-      // A stand-in shows what it stands for, without " (deleted)".
+    }
+    if (length > 0 && std::string_view(target, static_cast<size_t>(length)).starts_with(kStandInLink)) {
+      // A stand-in, or the copy of a host's program, shows what it stands for, without " (deleted)".
       std::string_view shown = std::string_view(target, static_cast<size_t>(length)).substr(kStandInLink.size());
       shown = shown.substr(0, shown.rfind(' '));
       memmove(target, shown.data(), shown.size());

@@ -9,7 +9,7 @@ const limits = {
   descriptors: { soft: 1024n, hard: 4096n },
   mayRaise: true,
 };
-const options = { limits, forkStrategy: undefined };
+const options = { limits, forkStrategy: "auto", translators: false } as const;
 
 function parse(text: string): Fields {
   const fields = fieldsOf(parseLossless(text));
@@ -123,9 +123,15 @@ describe("a container's specification, made into the jail's", () => {
     assert.deepEqual(credentials, [0, 101_000]);
   });
 
-  it("hands on a fork strategy that somebody chose", () => {
-    const chosen = { limits, forkStrategy: "region-copy", seccomp: false };
-    const { process } = jailProcess({ args: ["a"] }, chosen, { users: [], groups: [] });
-    assert.deepEqual((process["args"] as string[]).slice(-3), ["--fork=region-copy", "--", "a"]);
+  it("hands on a fork strategy that somebody chose, and translators behind the seccomp program", () => {
+    const chosen = { limits, forkStrategy: "region-copy", translators: true } as const;
+    const ends = [false, true].map((seccomp) => {
+      const { process } = jailProcess({ args: ["a"] }, { ...chosen, seccomp }, { users: [], groups: [] });
+      return (process["args"] as string[]).slice(-4);
+    });
+    assert.deepEqual(ends, [
+      ["--translators-fd=6", "--fork=region-copy", "--", "a"],
+      ["--translators-fd=7", "--fork=region-copy", "--", "a"],
+    ]);
   });
 });
