@@ -98,7 +98,10 @@ export const schema = {
   translators: {
     description: [
       "Programs that run programs of other architectures. What is not named here comes from the host's",
-      "/proc/sys/fs/binfmt_misc; this machine's own architecture needs none. See docs/fork.md.",
+      "/proc/sys/fs/binfmt_misc; this machine's own architecture needs none. Each is an absolute path; flags of",
+      "binfmt_misc may follow behind a colon: `P` keeps argv[0], `O` and `C` hand over the opened program, and with",
+      "`F` a container gets the host's very file instead of a sealed copy, as Rosetta wants it (`rosetta:CF`).",
+      "Without flags: `PO`, as qemu-user wants it. See docs/translators.md.",
     ].join("\n"),
     keys: {
       amd64: translator("x86-64"),

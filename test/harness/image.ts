@@ -30,6 +30,10 @@ export const debianPackages = [
   "redis",
 ] as const;
 
+/** Go's and Debian's name of this machine's architecture, and of the other that Tine knows. */
+export const nativeArchitecture = process.arch === "arm64" ? "arm64" : "amd64";
+export const foreignArchitecture = process.arch === "arm64" ? "amd64" : "arm64";
+
 /** Raised when something below changes what an image of the same name holds. */
 const format = 1;
 
@@ -64,8 +68,8 @@ export async function debianImage(
           // Documentation and caches are half of a small system and nothing in a container reads them.
           "--dpkgopt=path-exclude=/usr/share/doc/*",
           "--dpkgopt=path-exclude=/usr/share/man/*",
-        // Some packages (Java, PostgreSQL) do not configure without the folders that lie there.
-        '--essential-hook=mkdir -p "$1/usr/share/man/man1" "$1/usr/share/man/man7"',
+          // Some packages (Java, PostgreSQL) do not configure without the folders that lie there.
+          '--essential-hook=mkdir -p "$1/usr/share/man/man1" "$1/usr/share/man/man7"',
           "--dpkgopt=path-exclude=/usr/share/locale/*",
           suite,
           rootfs,
@@ -86,17 +90,46 @@ export async function debianImage(
  * @throws {CommandError} when the package cannot be fetched.
  */
 export async function busyboxImage(progress: Progress = () => undefined): Promise<TestImage> {
+  return busyboxImageOf(nativeArchitecture, [], progress);
+}
+
+/**
+ * The same for the other of the two architectures.
+ *
+ * @param translator - what runs its programs, from translator.ts
+ * @throws {CommandError} when the package cannot be fetched.
+ */
+export async function foreignBusyboxImage(
+  translator: string,
+  progress: Progress = () => undefined,
+): Promise<TestImage> {
+  return busyboxImageOf(foreignArchitecture, [translator], progress);
+}
+
+async function busyboxImageOf(
+  architecture: string,
+  translator: readonly string[],
+  progress: Progress,
+): Promise<TestImage> {
   const suite = await releaseName();
+  const other = architecture === nativeArchitecture ? "" : `-${architecture}`;
   return cachedImage(
-    `tine.test/busybox:${suite}`,
-    `busybox-${suite}-${keyOf([suite])}.tar`,
+    `tine.test/busybox${other}:${suite}`,
+    `busybox-${suite}${other}-${keyOf([suite])}.tar`,
     async (scratch) => {
-      progress("making a busybox image");
+      progress(`making a busybox image for ${architecture}`);
       const busybox = join(scratch, "busybox");
-      await fetchBusybox(suite, scratch, busybox);
+      await copyFromPackage(
+        "busybox-static",
+        architecture,
+        ["usr/bin/busybox", "bin/busybox"],
+        scratch,
+        busybox,
+      );
       const rootfs = join(scratch, "busybox-rootfs.tar");
-      await busyboxRootfs(busybox, rootfs);
-      return { rootfs, command: ["/bin/sh"] };
+      const applets = (await check([...translator, busybox, "--list"])).stdout.split("\n");
+      await busyboxRootfs(busybox, applets, rootfs);
+      return { rootfs, command: ["/bin/sh"], architecture };
     },
     progress,
   );
@@ -112,7 +145,8 @@ export async function unpackImage(image: TestImage, folder: string): Promise<voi
   }
 }
 
-async function releaseName(): Promise<string> {
+/** The name of this machine's Debian release. */
+export async function releaseName(): Promise<string> {
   const match = /^VERSION_CODENAME=(\w+)$/m.exec(await readFile("/etc/os-release", "utf8"));
   if (match?.[1] === undefined) throw new Error("/etc/os-release names no Debian release (VERSION_CODENAME)");
   return match[1];
@@ -129,7 +163,7 @@ function keyOf(parts: readonly string[]): string {
 async function cachedImage(
   reference: string,
   name: string,
-  make: (scratch: string) => Promise<{ rootfs: string; command: string[] }>,
+  make: (scratch: string) => Promise<{ rootfs: string; command: string[]; architecture?: string }>,
   progress: Progress,
 ): Promise<TestImage> {
   const folder = join(cache, "images");
@@ -142,11 +176,11 @@ async function cachedImage(
   await mkdir(folder, { recursive: true });
   const scratch = await mkdtemp(join(folder, ".making-"));
   try {
-    const { rootfs, command } = await make(scratch);
+    const { rootfs, command, architecture } = await make(scratch);
     progress(`writing image ${reference}`);
     await writeImageArchive(join(scratch, name), {
       reference,
-      architecture: process.arch === "arm64" ? "arm64" : "amd64",
+      architecture: architecture ?? nativeArchitecture,
       config: { Env: environment, Cmd: command, WorkingDir: "/" },
       layers: [rootfs],
     });
@@ -157,7 +191,19 @@ async function cachedImage(
   return { reference, archive };
 }
 
-async function fetchBusybox(suite: string, scratch: string, destination: string): Promise<void> {
+/**
+ * Copies one file out of a Debian package, whatever architecture it is for.
+ *
+ * @param paths - where it may be inside, the first that is there is taken
+ * @throws {CommandError} when the package cannot be fetched.
+ */
+export async function copyFromPackage(
+  name: string,
+  architecture: string,
+  paths: readonly string[],
+  scratch: string,
+  destination: string,
+): Promise<void> {
   const mirror = process.env["TINE_DEBIAN_MIRROR"];
   const tree = join(scratch, "tree");
   // The variant `extract` unpacks the package and its dependencies, and configures nothing.
@@ -166,22 +212,27 @@ async function fetchBusybox(suite: string, scratch: string, destination: string)
       "mmdebstrap",
       "--quiet",
       "--variant=extract",
-      "--include=busybox-static",
-      suite,
+      `--architectures=${architecture}`,
+      "--skip=check/qemu",
+      `--include=${name}`,
+      await releaseName(),
       tree,
       ...(mirror === undefined ? [] : [mirror]),
     ],
     { limit: 300_000, environment: { ...process.env, LC_ALL: "C.UTF-8" } },
   );
-  for (const path of ["usr/bin/busybox", "bin/busybox"]) {
+  for (const path of paths) {
     const copied = await capture(["cp", join(tree, path), destination]);
     if (copied.status === 0) return;
   }
-  throw new Error("busybox-static holds no busybox");
+  throw new Error(`${name} holds no ${paths.join(" or ")}`);
 }
 
-async function busyboxRootfs(busybox: string, destination: string): Promise<void> {
-  const applets = (await check([busybox, "--list"])).stdout.split("\n").filter((name) => name !== "");
+async function busyboxRootfs(
+  busybox: string,
+  applets: readonly string[],
+  destination: string,
+): Promise<void> {
   const archive = pack();
   const written = pipeline(archive, createWriteStream(destination));
   const mtime = new Date(0);
@@ -213,7 +264,7 @@ async function busyboxRootfs(busybox: string, destination: string): Promise<void
   }
   archive.entry({ name: "bin/busybox", mode: 0o755, mtime }, await readFile(busybox));
   for (const applet of applets) {
-    if (applet !== "busybox")
+    if (applet !== "" && applet !== "busybox")
       archive.entry({ name: `bin/${applet}`, type: "symlink", linkname: "busybox", mtime });
   }
   const passwd = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n";
