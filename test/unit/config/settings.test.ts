@@ -14,7 +14,7 @@ const refused: [text: string, code: SettingsErrorCode, message: string][] = [
   [
     "\n[shims]",
     "unknown-key",
-    "t:2: shims: no such section; there are runtime, shim, fork, calls, memory, node",
+    "t:2: shims: no such section; there are runtime, shim, fork, translators, calls, memory, node",
   ],
   ["shim = 1", "bad-value", "t:1: shim: a section is wanted, not a value"],
   ["[[shim]]", "bad-value", "t:1: shim: a section is wanted, not a value"],
@@ -50,7 +50,7 @@ const refused: [text: string, code: SettingsErrorCode, message: string][] = [
   [
     "[toString]",
     "unknown-key",
-    "t:1: toString: no such section; there are runtime, shim, fork, calls, memory, node",
+    "t:1: toString: no such section; there are runtime, shim, fork, translators, calls, memory, node",
   ],
 ];
 
