@@ -18,4 +18,4 @@ while [ "$number" -lt 32 ]; do
   number=$((number + 1))
 done
 export TINE_DESCRIPTORS
-TINE_SOFT_DESCRIPTORS=$(ulimit -Sn) exec "$(cat -- "$bin/node-path")" --no-warnings "$bin/../js/runtime/cli/main.js" "$@"
+TINE_SOFT_DESCRIPTORS=$(ulimit -Sn) exec "$(cat -- "$bin/node-path")" --no-warnings "$bin/../js/linked/tine.cjs" "$@"

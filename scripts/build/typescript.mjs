@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "no
 import { join, relative } from "node:path";
 import { repository } from "../lib/paths.mjs";
 import { BootstrapError, runToEnd, say } from "../lib/progress.mjs";
+import { linkPrograms } from "./link.mjs";
 
 const output = join(repository, "build/js");
 const stamp = join(repository, "build/typescript.stamp");
@@ -13,13 +14,15 @@ const stamp = join(repository, "build/typescript.stamp");
  */
 export async function buildTypeScript() {
   const sources = sourceFiles();
-  const hash = hashOf([...sources, "tsconfig.json", "package-lock.json"]);
+  const hash = hashOf([...sources, "tsconfig.json", "package-lock.json", "scripts/build/link.mjs"]);
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === hash) return;
   say("compiling TypeScript");
   const compiler = join(repository, "node_modules/typescript/bin/tsc");
   const status = await runToEnd(process.execPath, [compiler, "-p", "."], { cwd: repository });
   if (status !== 0) throw new BootstrapError("the TypeScript does not compile");
   removeOrphans(new Set(sources.map((path) => path.replace(/\.ts$/, ""))));
+  say("linking the programs");
+  await linkPrograms();
   writeFileSync(stamp, hash);
 }
 

@@ -144,7 +144,7 @@ void start_daemon(const Flags& flags, const std::string& bundle, const std::stri
   const Node node = find_node();
   std::vector<std::string> arguments = {"--require",
                                         node.library + "/shim/launcher/early-failure.cjs",
-                                        node.library + "/shim/daemon.js"};
+                                        node.library + "/linked/daemon.cjs"};
   for (std::string& argument : daemon_arguments(flags, socket_path)) {
     arguments.push_back(std::move(argument));
   }

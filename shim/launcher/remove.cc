@@ -74,7 +74,7 @@ int remove(const Flags& flags) {
     return answer_killed();
   }
   const Node node = find_node();
-  std::vector<std::string> arguments = {node.library + "/shim/delete.js"};
+  std::vector<std::string> arguments = {node.library + "/linked/delete.cjs"};
   for (std::string& argument : daemon_arguments(flags, known_socket(flags, bundle))) {
     arguments.push_back(std::move(argument));
   }

@@ -69,10 +69,11 @@ export async function makeLibrary(folder: string, behaviour: Behaviour, records:
   await mkdir(dirname(preload), { recursive: true });
   await rm(preload, { force: true });
   await symlink(join(library, "shim/launcher/early-failure.cjs"), preload);
-  await writeFile(join(folder, "package.json"), '{ "type": "module" }');
-  await writeFile(join(folder, "shim/daemon.js"), script(behaviour, records));
+  await mkdir(join(folder, "linked"), { recursive: true });
+  await writeFile(join(folder, "linked/daemon.mjs"), script(behaviour, records));
+  await writeFile(join(folder, "linked/daemon.cjs"), 'void import("./daemon.mjs");\n');
   await writeFile(
-    join(folder, "shim/delete.js"),
+    join(folder, "linked/delete.cjs"),
     "process.stdout.write(JSON.stringify([process.cwd(), ...process.argv.slice(2)])); process.exitCode = 5;",
   );
 }

@@ -55,7 +55,7 @@ describe("containerd-shim-tine-v2", () => {
       ...["--id", "c1"],
     ];
 
-    it("runs delete.js with the daemon's arguments and the bundle, its output and status unchanged", async () => {
+    it("runs delete.cjs with the daemon's arguments and the bundle, its output and status unchanged", async () => {
       const result = await capture([launcher, ...flags(), "-bundle", bundle, "-debug", "delete"], {
         environment: environment(),
         directory: folder,
