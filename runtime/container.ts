@@ -236,7 +236,7 @@ export class Container {
 
   async #startInit(): Promise<number> {
     this.init.fire("start");
-    const starting = this.#jailed.runc.start(this.id).then(
+    const starting = this.#jailed.start().then(
       () => {
         this.init.fire("started");
         this.#machine.fire("start");

@@ -76,7 +76,9 @@ export async function createContainer(
   init.stdio = stdio;
   undo.add(() => runc.delete(id, true));
   await attempt("create", () =>
-    enterJail(entry, init, stdio, "init", (jailed) => runc.create(id, bundle, jailed)),
+    enterJail(entry, init, stdio, "init", jail.gate, (jailed) =>
+      jail.gate === undefined ? runc.create(id, bundle, jailed) : runc.run(id, bundle, jailed),
+    ),
   );
   const { program } = jail;
   const resources = ContainerResources.of(init.pid);

@@ -14,6 +14,7 @@ constexpr const char* kUsage =
     "  --log-fd=N              where the monitor's own reports go (default: standard error)\n"
     "  --seccomp-fd=N          the container's seccomp program (struct sock_filter[])\n"
     "  --translators-fd=N      programs that run files of other processors (default: the host's binfmt_misc)\n"
+    "  --start-fd=N            make the machine, then wait for a byte from this pipe\n"
     "  --rlimit-stack=S:H      the guest's own RLIMIT_STACK\n"
     "  --rlimit-nofile=S:H     the guest's own RLIMIT_NOFILE\n"
     "  --root=DIR --cwd=DIR    change root and working directory first\n"
@@ -79,6 +80,7 @@ int main(int argc, char** argv, char** envp) {
     else if ((v = value_of(a, "--log-fd"))) options.log_fd = number(v);
     else if ((v = value_of(a, "--seccomp-fd"))) options.seccomp_fd = number(v);
     else if ((v = value_of(a, "--translators-fd"))) options.translators_fd = number(v);
+    else if ((v = value_of(a, "--start-fd"))) options.start_fd = number(v);
     else if ((v = value_of(a, "--root"))) options.root = v;
     else if ((v = value_of(a, "--cwd"))) options.directory = v;
     else if ((v = value_of(a, "--fork"))) options.fork_strategy = one_of(v, kStrategies, "--fork: one of auto, cow, selective-cow, region-copy");

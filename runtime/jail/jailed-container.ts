@@ -13,6 +13,7 @@ import { checkProgram } from "./program.js";
 import { unmountRoot } from "./rootfs.js";
 import type { JailedProcess, Runc } from "./runc.js";
 import type { Program } from "./specification.js";
+import type { StartGate } from "./start-gate.js";
 
 /** What every process that enters a jail needs. */
 export interface JailEntry {
@@ -27,6 +28,7 @@ export interface JailEntry {
  * or its terminal, and binds it to `process`.
  *
  * @param name - tells its files in the bundle from others'
+ * @param gate - where its monitor waits, if it does
  * @param run - has runc do it
  */
 export async function enterJail(
@@ -34,13 +36,14 @@ export async function enterJail(
   process: Process,
   stdio: ProcessStdio,
   name: string,
+  gate: StartGate | undefined,
   run: (jailed: JailedProcess) => Promise<Child>,
 ): Promise<void> {
   await using consoleSocket = stdio.terminal ? new ConsoleSocket(stateDirectory) : undefined;
   const { pidFile, logFile } = processFiles(bundle, name);
   const { descriptors } = stdio;
   process.adopt(
-    await jail.withInherited((inherited) =>
+    await jail.withInherited(gate, (inherited) =>
       run({ stdio: descriptors, inherited, consoleSocket: consoleSocket?.path, pidFile, logFile }),
     ),
   );
@@ -77,6 +80,16 @@ export class JailedContainer {
     return this.#entry.jail.ownPidNamespace;
   }
 
+  /** Lets the first program run, which has been waiting since the container was made. */
+  async start(): Promise<void> {
+    const { gate } = this.#entry.jail;
+    if (gate === undefined) {
+      await this.runc.start(this.#id);
+    } else {
+      gate.open();
+    }
+  }
+
   /** Removes runc's container and the root's mounts; nothing runs in it any more. */
   async remove(): Promise<void> {
     const root = join(this.#entry.bundle, "rootfs");
@@ -109,7 +122,7 @@ export class JailedContainer {
           await checkJailedProgram("exec", initPid, prepared.program);
         }
         // Identifiers of clients are file names already: containerd checks them.
-        await enterJail(this.#entry, process, stdio, `exec-${process.id}`, (jailed) =>
+        await enterJail(this.#entry, process, stdio, `exec-${process.id}`, undefined, (jailed) =>
           this.runc.exec(this.#id, prepared.document, jailed),
         );
       });

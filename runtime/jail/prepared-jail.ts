@@ -11,6 +11,7 @@ import type { RuntimeSettings } from "../settings.js";
 import { fieldsOf, textOf, type Fields } from "./fields.js";
 import { inheritedLimits } from "./limits.js";
 import { compileSeccompProfile } from "./seccomp.js";
+import { gateSuffices, StartGate } from "./start-gate.js";
 import {
   jailProcess,
   jailSpecification,
@@ -45,6 +46,8 @@ export class PreparedJail {
   readonly #log: MonitorLog;
   readonly #seccomp: number | undefined;
   readonly #translators: InheritedTranslators | undefined;
+  /** Of the first process; undefined when runc starts it. */
+  readonly gate: StartGate | undefined;
 
   private constructor(
     jail: Jail,
@@ -54,6 +57,7 @@ export class PreparedJail {
     log: MonitorLog,
     seccomp: number | undefined,
     translators: InheritedTranslators | undefined,
+    gate: StartGate | undefined,
   ) {
     this.#jail = jail;
     this.#options = options;
@@ -62,6 +66,7 @@ export class PreparedJail {
     this.#log = log;
     this.#seccomp = seccomp;
     this.#translators = translators;
+    this.gate = gate;
   }
 
   /**
@@ -85,9 +90,14 @@ export class PreparedJail {
     const forkStrategy = chooseStrategy(annotation, settings.forkStrategy);
     const hasSeccomp = fieldsOf(fieldsOf(original["linux"])?.["seccomp"]) !== undefined;
     const translators = programs.translators.open(settings.translators, translatorsDescriptor(hasSeccomp));
+    const gate = gateSuffices(original) ? new StartGate() : undefined;
     try {
       const common = { limits, forkStrategy, translators: translators !== undefined };
-      const jail = jailSpecification(original, common);
+      const startDescriptor =
+        gate === undefined
+          ? undefined
+          : translatorsDescriptor(hasSeccomp) + (translators?.descriptors.length ?? 0);
+      const jail = jailSpecification(original, { ...common, startDescriptor });
       const program =
         jail.seccompProfile === undefined ? undefined : compileSeccompProfile(jail.seccompProfile).program;
       // A new file: ext4 flushes one that is written over or renamed over to the disk.
@@ -95,8 +105,9 @@ export class PreparedJail {
       writeFileSync(path, stringifyLossless(jail.specification), { mode: 0o600, flag: "wx" });
       const seccomp = program === undefined ? undefined : addon.sealedMemory("seccomp", program);
       const options = { ...common, seccomp: seccomp !== undefined };
-      return new PreparedJail(jail, options, programs, settings.monitorBinary, log, seccomp, translators);
+      return new PreparedJail(jail, options, programs, settings.monitorBinary, log, seccomp, translators, gate);
     } catch (error) {
+      gate?.close();
       closeAll(translators?.descriptors ?? []);
       throw error;
     }
@@ -138,15 +149,21 @@ export class PreparedJail {
   /**
    * Runs `use` with the descriptors that one process's monitor inherits, from
    * 3 upwards, and closes ours afterwards.
+   *
+   * @param gate - the first process's, where it has one
    */
-  async withInherited<Result>(use: (descriptors: readonly number[]) => Promise<Result>): Promise<Result> {
+  async withInherited<Result>(
+    gate: StartGate | undefined,
+    use: (descriptors: readonly number[]) => Promise<Result>,
+  ): Promise<Result> {
     const own: number[] = [];
     try {
       own.push(this.#programs.monitor.open(this.#monitorPath));
       own.push(openKvm());
       const shared = this.#seccomp === undefined ? [] : [this.#seccomp];
       const translators = this.#translators?.descriptors ?? [];
-      return await use([...own, this.#log.descriptor, ...shared, ...translators]);
+      const waiting = gate === undefined ? [] : [gate.descriptor];
+      return await use([...own, this.#log.descriptor, ...shared, ...translators, ...waiting]);
     } finally {
       closeAll(own);
     }
@@ -154,6 +171,7 @@ export class PreparedJail {
 
   /** Closes what it holds. */
   close(): void {
+    this.gate?.close();
     closeAll(this.#seccomp === undefined ? [] : [this.#seccomp]);
     closeAll(this.#translators?.descriptors ?? []);
   }

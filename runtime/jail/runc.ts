@@ -49,6 +49,11 @@ export class Runc {
     return this.#jail(["create", "--bundle", bundle], [id], jailed);
   }
 
+  /** Makes the container and starts its process at once, which is to wait by itself. */
+  run(id: string, bundle: string, jailed: JailedProcess): Promise<Child> {
+    return this.#jail(["run", "--detach", "--bundle", bundle], [id], jailed);
+  }
+
   /**
    * Runs one more process in the container.
    *

@@ -39,6 +39,12 @@ export interface MonitorOptions {
   readonly seccomp: boolean;
 }
 
+/** What only a container's first process is told. */
+export interface FirstOptions {
+  /** The monitor's descriptor of the pipe at which it waits for the start; undefined for no waiting. */
+  readonly startDescriptor?: number | undefined;
+}
+
 /** A container's config.json, taken apart and put together for the jail. */
 export interface Jail {
   /** For runc. */
@@ -74,7 +80,7 @@ interface IdMapping {
  *
  * @param original - config.json, parsed without loss; not changed
  */
-export function jailSpecification(original: Fields, options: Omit<MonitorOptions, "seccomp">): Jail {
+export function jailSpecification(original: Fields, options: Omit<MonitorOptions, "seccomp"> & FirstOptions): Jail {
   const linux = fieldsOf(original["linux"]);
   const seccompProfile = fieldsOf(linux?.["seccomp"]);
   const userNamespace = {
@@ -111,7 +117,7 @@ export function jailSpecification(original: Fields, options: Omit<MonitorOptions
 /** The same for one process: a container's first, or an exec's. */
 export function jailProcess(
   original: Fields,
-  options: MonitorOptions,
+  options: MonitorOptions & FirstOptions,
   userNamespace: IdMappings,
 ): { process: Fields; program: Program | undefined } {
   const args = textsOf(original["args"]);
@@ -132,6 +138,9 @@ export function jailProcess(
   }
   if (options.translators) {
     monitor.push(`--translators-fd=${translatorsDescriptor(options.seccomp)}`);
+  }
+  if (options.startDescriptor !== undefined) {
+    monitor.push(`--start-fd=${options.startDescriptor}`);
   }
   if (options.forkStrategy !== "auto") {
     monitor.push(`--fork=${options.forkStrategy}`);

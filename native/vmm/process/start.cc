@@ -163,7 +163,7 @@ void make_machine(Thread& t) {
 
 void load_and_run(Thread& t, Image& image, const Arguments& arguments) {
   Process& p = *t.process;
-  make_machine(t);
+  if (!p.space) make_machine(t);
   if (int64_t result = load_image(t, image, arguments)) {
     // Past the point of no return Linux kills with SIGSEGV.
     report("cannot load %s: %s", image.name.c_str(), strerrordesc_np(static_cast<int>(-result)));
@@ -221,6 +221,10 @@ void begin_fresh(Thread& t, const Options& o, char** argv, char** envp) {
   if (o.jailed) {
     if (int64_t result = seccomp_install_host_filter()) fail(kCannotStart, "host seccomp filter", result);
     p.host_filter = true;
+  }
+  if (o.start_fd >= 0) {
+    make_machine(t);
+    wait_for_start(t, o.start_fd);
   }
   Image image;
   if (int64_t result = find_in_path(t, argv[0], envp, image)) {

@@ -8,7 +8,7 @@ struct Thread;
 
 // The command line, see main.cc.
 struct Options {
-  int kvm_fd = -1, log_fd = -1, seccomp_fd = -1, translators_fd = -1;
+  int kvm_fd = -1, log_fd = -1, seccomp_fd = -1, translators_fd = -1, start_fd = -1;
   const char* root = nullptr;
   const char* directory = nullptr;
   bool has_stack = false, has_nofile = false;
@@ -19,6 +19,9 @@ struct Options {
   bool probe = false;  // no program: say what KVM offers
 };
 
+// Waits until the runtime writes a byte into the pipe, and closes it. A signal that would end a program ends this one;
+// so does the runtime's end.
+void wait_for_start(Thread& thread, int fd);
 // Prints what `--probe` promises and ends. The thread has a machine and no program.
 [[noreturn]] void probe_machine(Thread& thread);
 // Runs a program as a new guest process; ends with its exit status.
