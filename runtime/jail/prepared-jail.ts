@@ -105,7 +105,16 @@ export class PreparedJail {
       writeFileSync(path, stringifyLossless(jail.specification), { mode: 0o600, flag: "wx" });
       const seccomp = program === undefined ? undefined : addon.sealedMemory("seccomp", program);
       const options = { ...common, seccomp: seccomp !== undefined };
-      return new PreparedJail(jail, options, programs, settings.monitorBinary, log, seccomp, translators, gate);
+      return new PreparedJail(
+        jail,
+        options,
+        programs,
+        settings.monitorBinary,
+        log,
+        seccomp,
+        translators,
+        gate,
+      );
     } catch (error) {
       gate?.close();
       closeAll(translators?.descriptors ?? []);

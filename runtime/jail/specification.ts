@@ -80,7 +80,10 @@ interface IdMapping {
  *
  * @param original - config.json, parsed without loss; not changed
  */
-export function jailSpecification(original: Fields, options: Omit<MonitorOptions, "seccomp"> & FirstOptions): Jail {
+export function jailSpecification(
+  original: Fields,
+  options: Omit<MonitorOptions, "seccomp"> & FirstOptions,
+): Jail {
   const linux = fieldsOf(original["linux"]);
   const seccompProfile = fieldsOf(linux?.["seccomp"]);
   const userNamespace = {
