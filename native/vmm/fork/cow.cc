@@ -1,69 +1,8 @@
-// Copy-on-write: the host's fork has shared every page already, and the guest-physical layout is the parent's, so
-// the inherited page tables are right as they are. The child only needs a machine over the same windows.
-#include <linux/sched.h>
-#include <signal.h>
-#include <sys/wait.h>
-
-#include <cerrno>
-
+// Copy-on-write: the host's fork has shared every page already, and nothing is left to do.
 #include "fork/fork.h"
-#include "host/raw.h"
-#include "host/report.h"
-#include "kvm/vcpu.h"
-#include "memory/address_space.h"
-#include "process/threads.h"
-#include "signal/signal.h"
-
-extern "C" int64_t tine_clone3(clone_args* args, size_t size, void (*run)(void*), void* argument);
 
 namespace tine {
 
-int64_t give_memory_to_child(ForkChild& child) {
-  Thread& t = child.thread;
-  Process& p = *t.process;
-  AddressSpace& space = *p.space;
-  space.vm.abandon(p, !child.shares_descriptors);
-  space.drop_not_inherited();
-  if (int64_t result = space.create_machine(p)) return result;
-  int64_t result = 0;
-  t.vcpu = space.vm.acquire(p, result);
-  if (!t.vcpu) return result;
-  result = restore_cpu_state(*t.vcpu, child.state);
-  if (is_error(result)) return result;
-  first_run_in_helper(*t.vcpu, true);
-  return 0;
-}
-
-static void helper_main(void* raw_vcpu) {
-  auto* vcpu = static_cast<Vcpu*>(raw_vcpu);
-  vcpu->enter();
-  raw(SYS_exit_group, 0);  // the kernel's thread goes with the group
-}
-
-void first_run_in_helper(Vcpu& vcpu, bool childless) {
-  Thread* block = new_thread_block();
-  if (!block) return;
-  vcpu.run->immediate_exit = 1;
-  clone_args args{};
-  args.flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_VFORK | CLONE_UNTRACED;
-  args.stack = arg(block->stack_block);
-  args.stack_size = kMonitorStack - 256;
-  // A child that is ignored is reaped by the kernel and its CPU time counts nowhere; safe only where no other child
-  // could be lost so. All signals are blocked, so the disposition is seen by nobody.
-  const GuestAction ignored{1, 0, 0, 0};
-  if (childless) {
-    args.exit_signal = SIGCHLD;
-    set_host_action(SIGCHLD, ignored);
-  }
-  int64_t helper = tine_clone3(&args, sizeof args, helper_main, &vcpu);
-  if (!is_error(helper)) {
-    int status;
-    while (raw(SYS_wait4, static_cast<uint64_t>(helper), arg(&status), __WALL, 0) == -EINTR) {
-    }
-  }
-  if (childless) set_host_action(SIGCHLD, current().process->handlers->action[SIGCHLD - 1]);
-  release_thread_block(block);
-  vcpu.run->immediate_exit = 0;
-}
+const ForkStrategy kCopyOnWrite{"cow", nullptr};
 
 }  // namespace tine

@@ -1,9 +1,24 @@
 // A forked child's memory: which strategy gives it, one file a strategy (fork/README.md).
 #pragma once
 #include "arch/arch.h"
+#include "memory/address_space.h"
 #include "process/thread.h"
 
 namespace tine {
+
+// What somebody may ask for, in the order of the command line's words.
+enum class Strategy : int { kAuto, kCow, kSelectiveCow, kRegionCopy };
+
+// The host's fork has shared every page copy-on-write, at one instant. A strategy says which mappings the child gets
+// pages of its own for before it runs; nullptr: none.
+struct ForkStrategy {
+  const char* name;
+  bool (*copies)(const Vma& vma);
+};
+extern const ForkStrategy kCopyOnWrite, kSelectiveCopyOnWrite, kCopyRegions;
+
+// The one in force for a process: what was asked for, else what the process is.
+const ForkStrategy& fork_strategy(const Process& process);
 
 struct ForkChild {
   Thread& thread;
@@ -14,6 +29,10 @@ struct ForkChild {
 // Runs in the child, right after the host fork: gives it a machine of its own over its memory, its one thread a
 // vCPU with the parent's registers. 0 or -errno.
 int64_t give_memory_to_child(ForkChild& child);
+
+// For strategies that copy, in the child, while it has neither a second thread nor a machine: every page of the
+// chosen mappings that the host's fork shares becomes the child's alone. Bytes copied, or -errno.
+int64_t copy_shared_pages(Process& process, bool (*chosen)(const Vma& vma));
 
 // Makes the first KVM_RUN of a new machine in a helper that ends at once. Since Linux 6.14 the first run starts a
 // kernel thread in the caller's thread group, which would be visible, counted by the pids limit, and in the way of

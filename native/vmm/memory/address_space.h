@@ -31,7 +31,8 @@ constexpr uint32_t kVmaShared = 1u << 0,
                    kVmaNoHuge = 1u << 10,
                    kVmaLocked = 1u << 11,
                    kVmaSysv = 1u << 12,
-                   kVmaNoReserve = 1u << 13;
+                   kVmaNoReserve = 1u << 13,
+                   kVmaJit = 1u << 14;  // private anonymous memory that is or was executable
 
 struct Vma {
   uint64_t start, end;

@@ -20,6 +20,8 @@ constexpr int kMountNoExec = 8;                // ST_NOEXEC
 constexpr int kMapTypeMask = 0xf;
 constexpr int kMap32Bit = 0x40;
 
+constexpr uint32_t kNeverJit = kVmaShared | kVmaFile | kVmaStack | kVmaSysv | kVmaVdso | kVmaVvar;
+
 bool mount_forbids_exec(int fd) {
   struct statfs info;
   return raw(SYS_fstatfs, static_cast<uint64_t>(fd), arg(&info)) == 0 && (info.f_flags & kMountNoExec);
@@ -49,6 +51,7 @@ int64_t AddressSpace::map_locked(Thread& t, MapRequest q) {
   uint32_t vma_flags = q.vma_flags | (shared ? kVmaShared : 0) | (anonymous ? 0 : kVmaFile) |
                        (q.flags & MAP_GROWSDOWN ? kVmaGrowsDown : 0) | (q.flags & MAP_NORESERVE ? kVmaNoReserve : 0) |
                        ((q.flags & MAP_LOCKED) || lock_future ? kVmaLocked : 0);
+  if (anonymous && !shared && (q.prot & PROT_EXEC)) vma_flags |= kVmaJit;
   if (q.flags & MAP_HUGETLB) vma_flags |= kVmaNoHuge | kVmaFile;
   if (vma_flags & kVmaGrowsDown) grows_down_ = true;
 
@@ -169,6 +172,7 @@ int64_t AddressSpace::protect(uint64_t address, uint64_t bytes, uint32_t prot, b
       if (!is_error(result)) {
         result = 0;
         vma.prot = prot;
+        if ((prot & PROT_EXEC) && !(vma.flags & kNeverJit)) vma.flags |= kVmaJit;
       }
       if (next - at <= kEagerBytes) fill(at, next, vma.prot);
     }

@@ -16,8 +16,13 @@ export interface Outcome {
  * What it leaves running is killed with its process group.
  *
  * @param limit milliseconds until it is killed.
+ * @param environment further variables.
  */
-export async function runAlone(command: readonly string[], limit: number): Promise<Outcome> {
+export async function runAlone(
+  command: readonly string[],
+  limit: number,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Outcome> {
   const [program, ...args] = command;
   if (program === undefined) throw new TypeError("an empty command");
   const directory = await mkdtemp(join(tmpdir(), "tine-guest-"));
@@ -25,7 +30,12 @@ export async function runAlone(command: readonly string[], limit: number): Promi
     const child = spawn(program, args, {
       cwd: directory,
       detached: true,
-      env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", TMPDIR: directory, LANG: "C.UTF-8" },
+      env: {
+        PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        TMPDIR: directory,
+        LANG: "C.UTF-8",
+        ...environment,
+      },
       stdio: ["ignore", "pipe", "pipe"],
     });
     const stdout: Buffer[] = [];
