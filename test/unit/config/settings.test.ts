@@ -16,6 +16,11 @@ const refused: [text: string, code: SettingsErrorCode, message: string][] = [
     "unknown-key",
     "t:2: shims: no such section; there are runtime, shim, fork, translators, calls, memory, node",
   ],
+  [
+    "[translators]\narm64 = 'qemu'",
+    "bad-value",
+    't:2: translators.arm64: "qemu" is not an absolute path, perhaps with some of the flags P, O, C, F behind a colon',
+  ],
   ["shim = 1", "bad-value", "t:1: shim: a section is wanted, not a value"],
   ["[[shim]]", "bad-value", "t:1: shim: a section is wanted, not a value"],
   ["[shim]\ngroup = 1", "bad-value", "t:2: shim.group: a string is wanted, not a number"],
@@ -66,14 +71,31 @@ function refusal(text: string): SettingsError {
 
 describe("tine.toml", () => {
   it("fills in the defaults", () => {
-    assert.deepEqual(parseSettings("[shim]\ngroup = 'pod'\n[runtime]\nrunc = '/opt/runc'", "t"), {
-      runtime: { runc: "/opt/runc", root: "/run/tine" },
-      shim: { group: "pod", log_level: "info" },
-      fork: { strategy: "auto" },
-      calls: { exitless: "auto" },
-      memory: { huge_pages: "auto" },
-      node: { path: "" },
-    });
+    assert.deepEqual(
+      parseSettings(
+        "[shim]\ngroup = 'pod'\n[runtime]\nrunc = '/opt/runc'\n[translators]\narm64 = '/opt/qemu:POF'",
+        "t",
+      ),
+      {
+        runtime: { runc: "/opt/runc", root: "/run/tine" },
+        shim: { group: "pod", log_level: "info" },
+        fork: { strategy: "auto" },
+        translators: {
+          amd64: "",
+          arm64: "/opt/qemu:POF",
+          386: "",
+          arm: "",
+          riscv64: "",
+          ppc64le: "",
+          s390x: "",
+          mips64le: "",
+          loong64: "",
+        },
+        calls: { exitless: "auto" },
+        memory: { huge_pages: "auto" },
+        node: { path: "" },
+      },
+    );
   });
 
   for (const [text, code, message] of refused) {
