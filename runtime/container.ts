@@ -1,4 +1,5 @@
 import type { Exit } from "../native/addon/children.js";
+import { updatedResources } from "./jail/process-limit.js";
 import { RuntimeError } from "./errors.js";
 import type { ContainerListener } from "./events.js";
 import { removeJailRecord } from "./jail/record.js";
@@ -181,7 +182,7 @@ export class Container {
   /** @param resources - JSON of an OCI runtime-spec LinuxResources */
   async update(resources: Uint8Array): Promise<void> {
     this.#mustLive();
-    await this.#jailed.runc.update(this.id, resources);
+    await this.#jailed.runc.update(this.id, updatedResources(resources));
   }
 
   /** The host's identifiers of all processes in the container. */
@@ -255,7 +256,7 @@ export class Container {
   async #startExec({ process, document, terminal, openStdio }: Exec): Promise<number> {
     this.#mustLive();
     if (this.state === "paused" || this.state === "pausing") {
-      throw new RuntimeError("failed-precondition", "cannot exec in a paused container");
+      throw new RuntimeError("failed", "cannot exec in a paused state");
     }
     process.fire("start");
     try {

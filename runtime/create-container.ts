@@ -85,6 +85,7 @@ export async function createContainer(
   if (program !== undefined) {
     await attempt("create", () => checkJailedProgram("create", init.pid, program));
   }
+  stdio.begin();
   undo.keep();
   return new Container(id, bundle, init, new JailedContainer(id, entry, runc, resources, log), tell);
 }

@@ -7,10 +7,17 @@ export interface ProcessStdio {
   readonly terminal: boolean;
   /** What the process has as 0, 1 and 2; not used with a terminal. */
   readonly descriptors: readonly [stdin: number, stdout: number, stderr: number];
-  /** Takes over the master side of the process's terminal, and copies from then on. */
+  /** Takes over the master side of the process's terminal. */
   attachTerminal(master: number): void;
   /** The process has its own copies of {@link descriptors} now: close ours, or no end will be seen. */
   handedOver(): void;
+  /**
+   * Copies from here on, both ways: the process is there, and what it is to run was found. Until then nothing
+   * is passed on, for it would be runc's own complaint.
+   *
+   * @throws the system's error when the input cannot be opened
+   */
+  begin(): void;
   /** Lets the process read the end of its input. Idempotent. */
   closeStdin(): void;
   /** A no-op without a terminal. */

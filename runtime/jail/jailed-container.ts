@@ -125,6 +125,7 @@ export class JailedContainer {
         await enterJail(this.#entry, process, stdio, `exec-${process.id}`, undefined, (jailed) =>
           this.runc.exec(this.#id, prepared.document, jailed),
         );
+        stdio.begin();
       });
     } finally {
       closeSync(prepared.document);

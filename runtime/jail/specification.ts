@@ -1,5 +1,6 @@
 import type { Strategy } from "../fork/strategy.js";
 import { fieldsOf, integerOf, listOf, textOf, textsOf, type Fields } from "./fields.js";
+import { withRoomForMachines } from "./process-limit.js";
 import { jailLimits, type InheritedLimits } from "./limits.js";
 
 /** Descriptors that the monitor inherits through runc, from 3 upwards. */
@@ -104,6 +105,10 @@ export function jailSpecification(
     // The monitor evaluates it, on guest calls.
     const { ...rest } = linux;
     delete rest["seccomp"];
+    const resources = fieldsOf(rest["resources"]);
+    if (resources !== undefined) {
+      rest["resources"] = withRoomForMachines(resources);
+    }
     specification["linux"] = rest;
   }
   return {

@@ -2,13 +2,15 @@ import type { Readable, Writable } from "node:stream";
 
 /** A stream of output on its way. */
 export interface Copy {
+  /** Begins to pass on. */
+  start(): void;
   /** Resolves when everything was passed on, or can never be; does not reject. */
   readonly finished: Promise<void>;
   /** Gives up what is not passed on yet, and closes both ends. Idempotent. */
   stop(): void;
 }
 
-/** Passes on what a process writes, no faster than it is taken, and closes `to` at the end. */
+/** Passes on what a process writes, once started, no faster than it is taken, and closes `to` at the end. */
 export function copyOutput(from: Readable, to: Writable): Copy {
   const stop = (): void => {
     from.destroy();
@@ -16,10 +18,12 @@ export function copyOutput(from: Readable, to: Writable): Copy {
   };
   const finished = new Promise<void>((resolve) => {
     to.once("close", resolve);
-    // Reading a terminal's master ends in EIO; any other error ends it as well.
-    from.once("error", () => to.end());
     to.once("error", stop);
   });
-  from.pipe(to);
-  return { finished, stop };
+  const start = (): void => {
+    // Reading a terminal's master ends in EIO; any other error ends it as well.
+    from.once("error", () => to.end());
+    from.pipe(to);
+  };
+  return { start, finished, stop };
 }

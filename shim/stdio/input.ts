@@ -8,34 +8,47 @@ import type { Writable } from "node:stream";
  * {@link closeInput}'s to say.
  */
 export class FifoInput {
-  readonly #source: Socket;
+  readonly #path: string;
+  #source: Socket | undefined;
   #ownWriter: number | undefined;
+  #ended = false;
 
-  /** @throws the system's error, for instance ENOENT */
   constructor(path: string) {
-    const reading = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    this.#path = path;
+  }
+
+  /**
+   * Opens the fifo and copies it to the process; `end` also passes on the end
+   * of input. Not before the process is there: a client that finds a reader
+   * copies at once, and some (nerdctl, ctr) ask for a task to close the input
+   * of at the end of theirs, and give up when there is none yet.
+   *
+   * @throws the system's error, for instance ENOENT
+   */
+  copyTo(target: Writable, end: boolean): void {
+    const reading = openSync(this.#path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
-      this.#ownWriter = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
+      if (!this.#ended) {
+        this.#ownWriter = openSync(this.#path, constants.O_WRONLY | constants.O_NONBLOCK);
+      }
     } catch (error) {
       closeSync(reading);
       throw error;
     }
-    this.#source = new Socket({ fd: reading, readable: true, writable: false });
-    this.#source.on("error", () => this.close());
-  }
-
-  /** Copies to the process; `end` also passes on the end of input. */
-  copyTo(target: Writable, end: boolean): void {
+    const source = new Socket({ fd: reading, readable: true, writable: false });
+    this.#source = source;
+    source.on("error", () => this.close());
     // The process may close its input, or end, while there is more.
     target.on("error", () => {
-      this.#source.unpipe(target);
+      source.unpipe(target);
       target.destroy();
     });
-    this.#source.pipe(target, { end });
+    source.pipe(target, { end });
   }
 
   /** The end comes once the clients have closed their writing ends too. Idempotent. */
   closeInput(): void {
+    this.#ended = true;
     if (this.#ownWriter !== undefined) {
       closeSync(this.#ownWriter);
       this.#ownWriter = undefined;
@@ -44,6 +57,6 @@ export class FifoInput {
 
   close(): void {
     this.closeInput();
-    this.#source.destroy();
+    this.#source?.destroy();
   }
 }

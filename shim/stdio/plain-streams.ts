@@ -40,7 +40,6 @@ export class PlainStreams implements ProcessStdio {
       const [readEnd, writeEnd] = addon.pipe();
       reading = readEnd;
       this.#inputPipe = new Socket({ fd: writeEnd, readable: false, writable: true });
-      input.copyTo(this.#inputPipe, true);
     }
     this.#ours.push(reading);
     const copies: Copy[] = [];
@@ -67,6 +66,13 @@ export class PlainStreams implements ProcessStdio {
   handedOver(): void {
     this.#ours.splice(0).forEach((descriptor) => closeSync(descriptor));
     this.#logger?.handedOver();
+  }
+
+  begin(): void {
+    if (this.#inputPipe !== undefined) {
+      this.#input?.copyTo(this.#inputPipe, true);
+    }
+    this.#copies.forEach((copy) => copy.start());
   }
 
   closeStdin(): void {

@@ -42,7 +42,6 @@ export class TerminalStreams implements ProcessStdio {
     const writer = new WriteStream(addon.duplicate(master));
     writer.on("error", () => writer.destroy());
     this.#writer = writer;
-    this.#input?.copyTo(writer, false);
     this.#copy = copyOutput(new ReadStream(master), this.#target());
     void this.#copy.finished.then(this.#resolveDrained);
     this.#logger?.handedOver();
@@ -53,6 +52,13 @@ export class TerminalStreams implements ProcessStdio {
       this.#handedOver = true;
       closeSync(this.#nothing);
     }
+  }
+
+  begin(): void {
+    if (this.#writer !== undefined) {
+      this.#input?.copyTo(this.#writer, false);
+    }
+    this.#copy?.start();
   }
 
   closeStdin(): void {

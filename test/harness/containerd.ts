@@ -6,6 +6,7 @@ import { delimiter, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ClaimedFolder } from "./claimed-folder.js";
 import { capture } from "./command.js";
+import type { NetworkNamespace } from "./network-namespace.js";
 import { cache, programs } from "./paths.js";
 
 export interface ContainerdOptions {
@@ -18,6 +19,8 @@ export interface ContainerdOptions {
   environment?: Record<string, string>;
   /** Folders searched for shims before PATH; build/bin unless given. */
   shimFolders?: string[];
+  /** Where containerd and its shims run; the machine's own network unless given. */
+  network?: NetworkNamespace;
 }
 
 /** A containerd did not start, or stopped by itself. */
@@ -126,7 +129,9 @@ export class PrivateContainerd implements AsyncDisposable {
       delimiter,
     );
     delete environment["NODE_EXTRA_CA_CERTS"];
-    const child = spawn("containerd", ["--config", join(this.folder, "config.toml")], {
+    const daemon = ["containerd", "--config", join(this.folder, "config.toml")];
+    const [program = "", ...args] = this.options.network?.command(...daemon) ?? daemon;
+    const child = spawn(program, args, {
       stdio: ["ignore", log, log],
       env: environment,
       cwd: this.folder,

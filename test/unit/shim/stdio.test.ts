@@ -38,6 +38,7 @@ describe("a process's streams", () => {
       descriptors: stdio.descriptors,
     });
     stdio.handedOver();
+    stdio.begin();
     return child.exited;
   }
 

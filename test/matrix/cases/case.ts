@@ -1,0 +1,25 @@
+/** A client that a case can be for. */
+export type Client = "docker" | "nerdctl" | "crictl";
+
+/**
+ * What somebody does with a client, as a bash script that prints what is to be compared. It is run once under
+ * runc and once under Tine, and has to print the same and end the same way. It finds:
+ *
+ * - `c ARGS…`, the client; `run ARGS…`, its `run` with the runtime chosen; `up ARGS…`, `run --detach` without
+ *   the id it prints;
+ * - `$N`, a container name for the case's own use, and `$D`, an empty folder; `$BB` and `$DEB`, a busybox and
+ *   a Debian image;
+ * - `terminal COMMAND…`, which runs one on a terminal of 33 rows and 101 columns, and `typed SECONDS TEXT…`,
+ *   which prints the texts with that pause before each;
+ * - `until_ok COMMAND…`, which tries until it succeeds, at most 15 seconds.
+ */
+export interface Case {
+  readonly title: string;
+  readonly script: string;
+  /** The clients that offer what the case uses; docker and nerdctl unless given. */
+  readonly clients?: readonly Client[];
+  /** Whether `npm test` runs it too. */
+  readonly quick?: boolean;
+  /** Why the two may differ: the case is reported as a difference then, and not as a failure. */
+  readonly differs?: string;
+}

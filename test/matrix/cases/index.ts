@@ -1,0 +1,17 @@
+import type { Case } from "./case.js";
+import { confinement } from "./confinement.js";
+import { exec } from "./exec.js";
+import { files } from "./files.js";
+import { life } from "./life.js";
+import { network } from "./network.js";
+import { programs } from "./programs.js";
+
+/** All cases for single containers, in the order of docs/compatibility.md. */
+export const sections: Readonly<Record<string, readonly Case[]>> = {
+  "Programs and their streams": programs,
+  "A container's life": life,
+  "Programs started in a container": exec,
+  "Identity, limits and namespaces": confinement,
+  "Files and volumes": files,
+  "Networks and ports": network,
+};

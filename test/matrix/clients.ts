@@ -1,0 +1,80 @@
+import { join } from "node:path";
+import { check } from "../harness/command.js";
+import { PrivateContainerd } from "../harness/containerd.js";
+import { Ctr, runc, tine } from "../harness/ctr.js";
+import { PrivateDocker } from "../harness/docker.js";
+import { busyboxImage, debianImage } from "../harness/image.js";
+import { Nerdctl } from "../harness/nerdctl.js";
+import { NetworkNamespace } from "../harness/network-namespace.js";
+import { cache } from "../harness/paths.js";
+import type { Side } from "./side.js";
+
+/** One client with both runtimes. */
+export interface ClientSides {
+  readonly name: string;
+  readonly runc: Side;
+  readonly tine: Side;
+}
+
+/** The clients of the matrix over one containerd. */
+export interface Clients {
+  readonly sides: readonly ClientSides[];
+  /** What each client is, for a reader. */
+  readonly versions: Readonly<Record<string, string>>;
+  stop(): Promise<void>;
+}
+
+const busyboxName = "tine.test/busybox:matrix";
+const debianName = "tine.test/debian:matrix";
+
+async function firstLine(...command: string[]): Promise<string> {
+  return (await check(command)).stdout.split("\n")[0] ?? "";
+}
+
+export async function startClients(names: readonly string[]): Promise<Clients> {
+  const wants = (name: string): boolean => names.length === 0 || names.includes(name);
+  const started: AsyncDisposable[] = [];
+  const use = <T extends AsyncDisposable>(thing: T): T => {
+    started.unshift(thing);
+    return thing;
+  };
+  const stop = async (): Promise<void> => {
+    for (const thing of started) await thing[Symbol.asyncDispose]();
+  };
+  try {
+    const network = use(await NetworkNamespace.create());
+    const containerd = use(await PrivateContainerd.start({ network }));
+    const busybox = await busyboxImage();
+    const debian = await debianImage();
+    const sides: ClientSides[] = [];
+    const versions: Record<string, string> = {};
+    const below = `${await firstLine("containerd", "--version")}, ${await firstLine("runc", "--version")}`;
+    const add = (name: string, side: Omit<Side, "runtime" | "network">, plain: string = runc): void => {
+      const common = { ...side, network: network.command() };
+      sides.push({ name, runc: { ...common, runtime: plain }, tine: { ...common, runtime: tine } });
+    };
+    if (wants("docker-28")) {
+      const folder = join(cache, "clients/docker-28/usr/sbin");
+      const programs = { dockerd: join(folder, "dockerd"), docker: "docker", folder };
+      const docker = use(await PrivateDocker.start(containerd, network, programs));
+      await docker.import(busybox, busyboxName);
+      await docker.import(debian, debianName);
+      const images = { busybox: busyboxName, debian: debianName };
+      versions["docker-28"] = `${await firstLine(programs.dockerd, "--version")}; ${below}`;
+      add("docker-28", { client: "docker", command: docker.command(), ...images }, "runc");
+    }
+    if (wants("nerdctl")) {
+      const nerdctl = use(await Nerdctl.prepare(containerd, network, join(cache, "clients/bin/nerdctl")));
+      const ctr = new Ctr(containerd, "nerdctl");
+      await ctr.import(busybox);
+      await ctr.import(debian);
+      const images = { busybox: busybox.reference, debian: debian.reference };
+      versions["nerdctl"] = `${await firstLine(...nerdctl.command("--version"))}; ${below}`;
+      add("nerdctl", { client: "nerdctl", command: nerdctl.command(), ...images });
+    }
+    return { sides, versions, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * `npm run test:matrix [-- CLIENT,… [PATTERN]]`: what people do with docker, nerdctl and crictl, under runc and
+ * under Tine, compared. A whole run is kept in results.json; one of a PATTERN only prints. Exit status 1 when
+ * something differs without a known reason.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import type { CommandResult } from "../harness/command.js";
+import type { Case } from "./cases/case.js";
+import { sections } from "./cases/index.js";
+import { startClients, type ClientSides } from "./clients.js";
+import { keepResults, type CaseResult } from "./results.js";
+import { runCase, type Side } from "./side.js";
+
+const [names, pattern] = process.argv.slice(2);
+const folder = await mkdtemp(join(tmpdir(), "tine-m-"));
+const results: CaseResult[] = [];
+const clients = await startClients(names?.split(",") ?? []);
+try {
+  for (const client of clients.sides) {
+    for (const [section, testCase] of casesFor(client)) {
+      const runc = await timed(testCase, client.runc);
+      const tine = await timed(testCase, client.tine);
+      const same = isDeepStrictEqual(tine.result, runc.result);
+      const { title, differs } = testCase;
+      const outcome = same ? "same" : differs === undefined ? "different" : "known";
+      results.push({
+        client: client.name,
+        section,
+        title,
+        outcome,
+        ...(outcome === "known" && { reason: differs ?? "" }),
+      });
+      console.log(`${outcome}: ${client.name}: ${title} (${runc.milliseconds} and ${tine.milliseconds} ms)`);
+      if (outcome === "different" || pattern !== undefined) {
+        console.log(JSON.stringify({ runc: runc.result, tine: tine.result }, undefined, 1));
+      }
+    }
+  }
+} finally {
+  await clients.stop();
+  await rm(folder, { recursive: true, force: true });
+}
+if (pattern === undefined) await keepResults({ clients: clients.versions, cases: results });
+const different = results.filter(({ outcome }) => outcome === "different").length;
+console.log(`${results.length} cases, ${different} different`);
+process.exitCode = different === 0 ? 0 : 1;
+
+function casesFor({ runc }: ClientSides): [section: string, testCase: Case][] {
+  return Object.entries(sections).flatMap(([section, cases]) =>
+    cases
+      .filter(({ title }) => pattern === undefined || new RegExp(pattern).test(title))
+      .filter(({ clients: offered = ["docker", "nerdctl"] }) => offered.includes(runc.client))
+      .map((testCase): [string, Case] => [section, testCase]),
+  );
+}
+
+async function timed(testCase: Case, side: Side): Promise<{ result: CommandResult; milliseconds: number }> {
+  const began = Date.now();
+  const result = await runCase(testCase, side, folder).catch((error: unknown) => ({
+    status: -1,
+    stdout: "",
+    stderr: String(error),
+  }));
+  return { result, milliseconds: Date.now() - began };
+}

@@ -1,0 +1,89 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { repository } from "../harness/paths.js";
+
+/** What came out of one case with one client. */
+export interface CaseResult {
+  readonly client: string;
+  readonly section: string;
+  readonly title: string;
+  /** `same`: as under runc in the same run. `known`: otherwise, for the reason given. */
+  readonly outcome: "same" | "known" | "different";
+  readonly reason?: string;
+}
+
+/** What `npm run test:matrix` found when it last ran. */
+export interface Results {
+  /** Each client's name and what it was, with the containerd and runc below it. */
+  readonly clients: Readonly<Record<string, string>>;
+  readonly cases: readonly CaseResult[];
+}
+
+const resultsPath = join(repository, "test/matrix/results.json");
+const pagePath = join(repository, "docs/compatibility.md");
+
+/** What the last run kept; nothing before the first. */
+export async function readResults(): Promise<Results> {
+  try {
+    return JSON.parse(await readFile(resultsPath, "utf8")) as Results;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return { clients: {}, cases: [] };
+    throw error;
+  }
+}
+
+/** Keeps results, those of clients that did not run now included, and writes the page that shows them. */
+export async function keepResults(results: Results): Promise<void> {
+  const before = await readResults();
+  const kept = before.cases.filter(({ client }) => results.clients[client] === undefined);
+  const all = { clients: { ...before.clients, ...results.clients }, cases: [...kept, ...results.cases] };
+  await writeFile(resultsPath, `${JSON.stringify(all, undefined, 1)}\n`);
+  await writeFile(pagePath, compatibilityPage(all));
+}
+
+const marks = { same: "yes", known: "differs", different: "**no**" } as const;
+
+/** docs/compatibility.md. */
+export function compatibilityPage({ clients, cases }: Results): string {
+  const names = Object.keys(clients);
+  const lines = [
+    "# Which clients work, and with what",
+    "",
+    "Made by `npm run test:matrix` from test/matrix/results.json; do not edit. Each line is something that somebody does with a",
+    "client: the same script ran with runc and with Tine, and *yes* says that output, errors and exit status were the same.",
+    "A dash: the client does not offer it, or the case is not for it. `docker build` uses dockerd's own runtime, not Tine.",
+    "",
+    ...names.map((name) => `- **${name}**: ${clients[name] ?? ""}`),
+  ];
+  const sections = [...new Set(cases.map(({ section }) => section))];
+  for (const section of sections) {
+    const rows = cases.filter((result) => result.section === section);
+    const columns = names.filter((name) => rows.some(({ client }) => client === name));
+    lines.push(
+      "",
+      `## ${section}`,
+      "",
+      `| | ${columns.join(" | ")} |`,
+      `|---|${columns.map(() => "---|").join("")}`,
+    );
+    for (const title of new Set(rows.map((row) => row.title))) {
+      const cells = columns.map((name) => {
+        const result = rows.find((row) => row.title === title && row.client === name);
+        return result === undefined ? "–" : marks[result.outcome];
+      });
+      lines.push(`| ${title.replaceAll("|", "\\|")} | ${cells.join(" | ")} |`);
+    }
+  }
+  const reasons = new Map(
+    cases.filter(({ outcome }) => outcome === "known").map(({ title, reason }) => [title, reason]),
+  );
+  if (reasons.size > 0) {
+    lines.push(
+      "",
+      "## Known differences",
+      "",
+      ...[...reasons].map(([title, why]) => `- ${title}: ${why ?? ""}`),
+    );
+  }
+  return `${lines.join("\n")}\n`;
+}
