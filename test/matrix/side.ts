@@ -40,7 +40,7 @@ async function writeVocabulary(side: Side, folder: string): Promise<void> {
 }
 
 /** What differs from run to run by nature: ids, dates, addresses. */
-function comparable({ status, stdout, stderr }: CommandResult, side: Side): CommandResult {
+function comparable({ status, stdout, stderr }: CommandResult): CommandResult {
   const clean = (text: string): string =>
     text
       .replaceAll(/io\.containerd\.(tine|runc)\.v2/g, "RUNTIME")
@@ -76,14 +76,11 @@ export async function runCase(testCase: Case, side: Side, folder: string): Promi
   try {
     const bash = [...side.network, "bash", "-c", testCase.script];
     const result = await capture(bash, { environment, directory: own, limit: 60_000 });
-    return comparable(
-      {
-        ...result,
-        stdout: result.stdout.replaceAll(own, "FOLDER"),
-        stderr: result.stderr.replaceAll(own, "FOLDER"),
-      },
-      side,
-    );
+    return comparable({
+      ...result,
+      stdout: result.stdout.replaceAll(own, "FOLDER"),
+      stderr: result.stderr.replaceAll(own, "FOLDER"),
+    });
   } finally {
     const [program = "", ...args] = side.command;
     const ids = (await capture([program, ...args, "ps", "--all", "--quiet"])).stdout
