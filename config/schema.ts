@@ -119,12 +119,12 @@ export const schema = {
     description: "How system calls are served.",
     keys: {
       exitless: choice(
-        "auto",
-        "Whether a thread of the monitor serves calls without the guest leaving KVM.",
+        "off",
+        "Whether a second thread of the monitor stays in KVM while the first serves calls. See docs/exitless.md.",
         {
           off: "never",
-          auto: "where it is quicker: idle processors, a high cost of leaving KVM",
-          on: "always",
+          auto: "for threads that make many calls, where the process may run on more than one processor",
+          on: "for every thread, where the process may run on more than one processor",
         },
       ),
     },
@@ -145,7 +145,7 @@ export const schema = {
   node: {
     description: "The Node.js that runs the shim.",
     keys: {
-      path: program("", "Empty: the one that Tine was built with."),
+      path: program("", "Empty: the one that Tine was built with. `TINE_NODE` in containerd's environment goes before it."),
     },
   },
 } as const satisfies Record<string, Section>;

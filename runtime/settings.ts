@@ -1,5 +1,6 @@
 import type { ConfiguredTranslator } from "../config/translators.js";
 import type { Strategy } from "./fork/strategy.js";
+import type { MonitorTuning } from "./monitor/tuning.js";
 
 /** How the runtime is to work: where its parts and its state are. */
 export interface RuntimeSettings {
@@ -9,6 +10,8 @@ export interface RuntimeSettings {
   readonly monitorBinary: string;
   /** How a guest's fork gives memory to the child, unless a container says it for itself. */
   readonly forkStrategy: Strategy;
+  /** What tine.toml says about calls and memory. */
+  readonly tuning: MonitorTuning;
   /** The programs that tine.toml names for other architectures. */
   readonly translators: readonly ConfiguredTranslator[];
   /** Folder for state that is gone after a reboot: runc's, and sockets. Mode 0700. */

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Settings } from "../config/schema.js";
 import { configuredTranslators } from "../config/translators.js";
+import { monitorTuning } from "../runtime/monitor/tuning.js";
 import type { RuntimeSettings } from "../runtime/settings.js";
 
 /** What tine.toml does not say. */
@@ -20,6 +21,7 @@ export function runtimeSettings(settings: Settings, { socket, log }: SettingsCon
     monitorBinary:
       process.env["TINE_VMM_PATH"] ?? fileURLToPath(new URL("../../bin/tine-vmm", import.meta.url)),
     forkStrategy: settings.fork.strategy,
+    tuning: monitorTuning(settings),
     translators: configuredTranslators(settings),
     stateDirectory: join(settings.runtime.root, stateName(socket)),
     log,

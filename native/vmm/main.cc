@@ -20,6 +20,7 @@ constexpr const char* kUsage =
     "  --root=DIR --cwd=DIR    change root and working directory first\n"
     "  --fork=STRATEGY         auto, cow, selective-cow or region-copy\n"
     "  --exitless=MODE         calls without leaving the machine: auto, off or on\n"
+    "  --huge-pages=MODE       auto: large anonymous mappings ask for them; never: only where the guest asks\n"
     "  --jailed                runs as a container's process: confine the monitor itself\n"
     "  --probe                 print what this machine's KVM offers, as JSON\n"
     "  --syscalls              print the system-call table, as JSON\n"
@@ -60,6 +61,7 @@ int one_of(const char* word, const char* const (&words)[N], const char* problem)
 
 constexpr const char* kStrategies[] = {"auto", "cow", "selective-cow", "region-copy"};
 constexpr const char* kExitless[] = {"auto", "off", "on"};  // in the order of tine::Exitless
+constexpr const char* kHugePages[] = {"auto", "never"};
 
 }  // namespace
 
@@ -85,6 +87,7 @@ int main(int argc, char** argv, char** envp) {
     else if ((v = value_of(a, "--cwd"))) options.directory = v;
     else if ((v = value_of(a, "--fork"))) options.fork_strategy = one_of(v, kStrategies, "--fork: one of auto, cow, selective-cow, region-copy");
     else if ((v = value_of(a, "--exitless"))) options.exitless = one_of(v, kExitless, "--exitless: one of auto, off, on");
+    else if ((v = value_of(a, "--huge-pages"))) options.huge_pages = one_of(v, kHugePages, "--huge-pages: auto or never") == 0;
     else if ((v = value_of(a, "--rlimit-stack"))) options.has_stack = limit(v, options.stack) || (usage("--rlimit-stack wants SOFT:HARD"), true);
     else if ((v = value_of(a, "--rlimit-nofile"))) options.has_nofile = limit(v, options.nofile) || (usage("--rlimit-nofile wants SOFT:HARD"), true);
     else if (!std::strcmp(a, "--jailed")) options.jailed = true;

@@ -4,6 +4,7 @@ import { loadSettings } from "../../config/settings.js";
 import { configuredTranslators } from "../../config/translators.js";
 import { addon } from "../../native/addon/addon.js";
 import { isStrategy, strategies } from "../fork/strategy.js";
+import { monitorTuning, tuningOptions } from "../monitor/tuning.js";
 import { Translators, type InheritedTranslators } from "../monitor/translators.js";
 import { CommandLineError, ownFailure, parseArguments, type Command } from "./command.js";
 import { monitor } from "./installation.js";
@@ -54,6 +55,7 @@ export const doCommand: Command = {
         // Below a root that is not ours, `/` is the only folder that is there for certain.
         ...(folder === undefined ? (root === undefined ? [] : ["--cwd=/"]) : [`--cwd=${folder}`]),
         ...forkOption(options.get("--fork")?.at(-1), settings),
+        ...tuningOptions(monitorTuning(settings)),
         ...(translators === undefined ? [] : [`--translators-fd=${translators.descriptors[0]}`]),
         "--",
         ...operands,

@@ -1,4 +1,5 @@
 import type { Strategy } from "../fork/strategy.js";
+import { tuningOptions, type MonitorTuning } from "../monitor/tuning.js";
 import { fieldsOf, integerOf, listOf, textOf, textsOf, type Fields } from "./fields.js";
 import { withRoomForMachines } from "./process-limit.js";
 import { jailLimits, type InheritedLimits } from "./limits.js";
@@ -34,6 +35,7 @@ export interface Program {
 export interface MonitorOptions {
   readonly limits: InheritedLimits;
   readonly forkStrategy: Strategy;
+  readonly tuning: MonitorTuning;
   /** Whether a table of translators is handed in. */
   readonly translators: boolean;
   /** Whether a seccomp program is handed in. */
@@ -140,6 +142,7 @@ export function jailProcess(
     `--kvm-fd=${KVM_DESCRIPTOR}`,
     `--log-fd=${LOG_DESCRIPTOR}`,
     ...limits.monitorOptions,
+    ...tuningOptions(options.tuning),
   ];
   if (options.seccomp) {
     monitor.push(`--seccomp-fd=${SECCOMP_DESCRIPTOR}`);

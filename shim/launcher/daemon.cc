@@ -139,9 +139,8 @@ std::vector<std::string> daemon_arguments(const Flags& flags, const std::string&
   return arguments;
 }
 
-void start_daemon(const Flags& flags, const std::string& bundle, const std::string& socket_path,
-                  UniqueFd listener) {
-  const Node node = find_node();
+void start_daemon(const Flags& flags, const Node& node, const std::string& bundle,
+                  const std::string& socket_path, UniqueFd listener) {
   std::vector<std::string> arguments = {"--require",
                                         node.library + "/shim/launcher/early-failure.cjs",
                                         node.library + "/linked/daemon.cjs"};

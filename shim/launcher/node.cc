@@ -27,11 +27,14 @@ std::string from_environment(const char* name) {
 
 }  // namespace
 
-Node find_node() {
+Node find_node(const std::string& configured) {
   Node node{from_environment("TINE_NODE"), from_environment("TINE_JS")};
   const std::string directory = executable_directory();
   if (node.library.empty()) {
     node.library = directory + "/../js";
+  }
+  if (node.interpreter.empty()) {
+    node.interpreter = configured;
   }
   if (node.interpreter.empty()) {
     const std::string recorded = read_file(directory + "/node-path", PATH_MAX).value_or("");

@@ -13,8 +13,10 @@ struct Node {
   std::string library;
 };
 
-// Reads TINE_NODE and TINE_JS, and what lies beside this executable.
-Node find_node();
+// The interpreter is TINE_NODE, else `configured` (empty: nothing was), else
+// what the build recorded beside this executable. TINE_JS, else a place beside
+// it, is the library.
+Node find_node(const std::string& configured);
 
 // Replaces this process. Returns only on failure, with errno set. Variables
 // that would slow Node's start or change what it runs are taken out of the

@@ -30,7 +30,7 @@ std::string known_socket(const Flags& flags, const std::string& bundle) {
   }
   std::string why;
   const std::optional<std::string> group =
-      group_key(load_grouping(std::string()), bundle, flags.id, why);
+      group_key(grouping_of(load_configuration(std::string())), bundle, flags.id, why);
   return group ? socket_path(kSocketDirectory, flags.address, flags.namespace_name, *group)
                : std::string();
 }
@@ -73,7 +73,8 @@ int remove(const Flags& flags) {
   if (nothing_left(bundle)) {
     return answer_killed();
   }
-  const Node node = find_node();
+  // A container is cleaned up whatever the configuration has become.
+  const Node node = find_node(node_of(load_configuration_if_readable()));
   std::vector<std::string> arguments = {node.library + "/linked/delete.cjs"};
   for (std::string& argument : daemon_arguments(flags, known_socket(flags, bundle))) {
     arguments.push_back(std::move(argument));

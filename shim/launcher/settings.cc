@@ -12,6 +12,7 @@
 namespace tine::launcher {
 namespace {
 
+constexpr const char* kDefaultPath = "/etc/tine/tine.toml";
 constexpr std::size_t kMaximumTomlSize = 1 << 20;
 constexpr std::size_t kMaximumConfigSize = 64 << 20;
 
@@ -46,7 +47,9 @@ std::optional<Grouping> grouping_named(std::string_view name) {
 
 }  // namespace
 
-std::string find_shim_group(std::string_view toml, int& line) {
+std::string find_setting(std::string_view toml, std::string_view wanted_section,
+                         std::string_view wanted_key, int& line) {
+  const std::string dotted = std::string(wanted_section) + "." + std::string(wanted_key);
   std::string section;
   line = 0;
   while (!toml.empty()) {
@@ -67,21 +70,14 @@ std::string find_shim_group(std::string_view toml, int& line) {
       continue;
     }
     const std::string_view key = trim(text.substr(0, equals));
-    if ((section == "shim" && key == "group") || (section.empty() && key == "shim.group")) {
+    if ((section == wanted_section && key == wanted_key) || (section.empty() && key == dotted)) {
       return std::string(quoted_value(trim(text.substr(equals + 1))));
     }
   }
   return {};
 }
 
-Grouping load_grouping(const std::string& config_path) {
-  if (const char* const value = getenv("TINE_SHIM_GROUP"); value != nullptr && *value != '\0') {
-    const std::optional<Grouping> grouping = grouping_named(value);
-    if (!grouping) {
-      fail_value("TINE_SHIM_GROUP", value);
-    }
-    return *grouping;
-  }
+Configuration load_configuration(const std::string& config_path) {
   const char* const from_environment = getenv("TINE_CONFIG");
   std::string path = config_path;
   if (path.empty() && from_environment != nullptr) {
@@ -89,26 +85,46 @@ Grouping load_grouping(const std::string& config_path) {
   }
   const bool chosen = !path.empty();
   if (!chosen) {
-    path = "/etc/tine/tine.toml";
+    path = kDefaultPath;
   }
-  const std::optional<std::string> toml = read_file(path, kMaximumTomlSize);
-  if (!toml) {
-    // Only the default place may be empty.
-    if (chosen || errno != ENOENT) {
-      fail_errno(path);
+  std::optional<std::string> toml = read_file(path, kMaximumTomlSize);
+  // Only the default place may be empty.
+  if (!toml && (chosen || errno != ENOENT)) {
+    fail_errno(path);
+  }
+  return {std::move(path), std::move(toml).value_or("")};
+}
+
+Configuration load_configuration_if_readable() {
+  const char* const from_environment = getenv("TINE_CONFIG");
+  const bool chosen = from_environment != nullptr && *from_environment != '\0';
+  std::string path = chosen ? from_environment : kDefaultPath;
+  return {path, read_file(path, kMaximumTomlSize).value_or("")};
+}
+
+Grouping grouping_of(const Configuration& configuration) {
+  if (const char* const value = getenv("TINE_SHIM_GROUP"); value != nullptr && *value != '\0') {
+    const std::optional<Grouping> grouping = grouping_named(value);
+    if (!grouping) {
+      fail_value("TINE_SHIM_GROUP", value);
     }
-    return Grouping::kNamespace;
+    return *grouping;
   }
   int line = 0;
-  const std::string value = find_shim_group(*toml, line);
+  const std::string value = find_setting(configuration.text, "shim", "group", line);
   if (value.empty()) {
     return Grouping::kNamespace;
   }
   const std::optional<Grouping> grouping = grouping_named(value);
   if (!grouping) {
-    fail_value(path + ":" + std::to_string(line) + ": shim.group", value);
+    fail_value(configuration.path + ":" + std::to_string(line) + ": shim.group", value);
   }
   return *grouping;
+}
+
+std::string node_of(const Configuration& configuration) {
+  int line = 0;
+  return find_setting(configuration.text, "node", "path", line);
 }
 
 std::optional<std::string> group_key(Grouping grouping, const std::string& bundle,

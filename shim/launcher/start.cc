@@ -65,11 +65,12 @@ int start(const Flags& flags) {
   }
 
   const std::string bundle = flags.bundle.empty() ? "." : flags.bundle;
+  const Configuration configuration = load_configuration(configured_path(parameters, input));
   std::string path = without_scheme(flags.socket);
   if (path.empty()) {
-    const Grouping grouping = load_grouping(configured_path(parameters, input));
     std::string why;
-    const std::optional<std::string> group = group_key(grouping, bundle, flags.id, why);
+    const std::optional<std::string> group =
+        group_key(grouping_of(configuration), bundle, flags.id, why);
     if (!group) {
       fail(why);
     }
@@ -79,7 +80,7 @@ int start(const Flags& flags) {
   }
 
   if (UniqueFd listener = claim_socket(path)) {
-    start_daemon(flags, bundle, path, std::move(listener));
+    start_daemon(flags, find_node(node_of(configuration)), bundle, path, std::move(listener));
   }
   const std::string address = "unix://" + path;
   // containerd 1.x finds the shim again by this file after a restart.

@@ -99,7 +99,7 @@ int64_t AddressSpace::map_locked(Thread& t, MapRequest q) {
                        static_cast<uint64_t>(host_flags), static_cast<uint64_t>(q.fd), q.offset);
   if (is_error(result)) return result;
   insert({at, at + q.bytes, q.prot, vma_flags});
-  if (anonymous && !shared && q.bytes >= kHugePage && !(q.flags & (MAP_STACK | MAP_GROWSDOWN)) && !(vma_flags & kVmaNoHuge))
+  if (t.process->huge_pages && anonymous && !shared && q.bytes >= kHugePage && !(q.flags & (MAP_STACK | MAP_GROWSDOWN)) && !(vma_flags & kVmaNoHuge))
     raw(SYS_madvise, to_host({at}).v, q.bytes, MADV_HUGEPAGE);
   if (q.bytes <= kEagerBytes) fill(at, at + q.bytes, q.prot);
   return static_cast<int64_t>(at);
@@ -268,7 +268,7 @@ int64_t AddressSpace::set_break(Thread& t, uint64_t address) {
     q.vma_flags = kVmaHeap;
     if (map_locked(t, q) < 0) return static_cast<int64_t>(brk_now);
     // Small steps do not qualify one by one; the heap as a whole does.
-    if (new_end - brk_start >= 2 * kHugePage && (new_end ^ old_end) >> 21)
+    if (t.process->huge_pages && new_end - brk_start >= 2 * kHugePage && (new_end ^ old_end) >> 21)
       raw(SYS_madvise, to_host({page_up(brk_start)}).v, new_end - page_up(brk_start), MADV_HUGEPAGE);
   }
   brk_now = address;

@@ -17,14 +17,14 @@ constexpr uint64_t kMagic = 0x3165'7865'656e'6974ull;  // "tineexe1"
 
 struct Fixed {
   uint64_t magic;
-  rlimit64 stack, nofile, as, data;
+  rlimit64 stack, nofile, as, data, core;
   int32_t base;
   uint32_t personality;
   int32_t fork_strategy, exitless;
   int32_t seccomp_mode;
   uint8_t jailed, host_filter, no_new_privs, has_interpreter, memory_files;
-  uint8_t has_binary, preserves_argv0, translated, translators;
-  uint8_t padding[7];
+  uint8_t has_binary, preserves_argv0, translated, translators, huge_pages;
+  uint8_t padding[6];
   SignalSet mask;
   uint32_t name_bytes, comm_bytes, seccomp_bytes, container_bytes;
 };
@@ -46,10 +46,12 @@ int64_t save_exec_state(Thread& t, const Image& image) {
   f.nofile = p.nofile_limit;
   f.as = p.as_limit;
   f.data = p.data_limit;
+  f.core = p.core_limit;
   f.base = p.own().base;
   f.personality = p.personality;
   f.fork_strategy = p.fork_strategy;
   f.exitless = p.exitless;
+  f.huge_pages = p.huge_pages;
   f.seccomp_mode = t.seccomp_mode;
   f.jailed = p.jailed;
   f.host_filter = p.host_filter;
@@ -92,10 +94,12 @@ bool load_exec_state(int fd, Thread& t, ExecState& state) {
   p.nofile_limit = f.nofile;
   p.as_limit = f.as;
   p.data_limit = f.data;
+  p.core_limit = f.core;
   p.own().base = f.base;
   p.personality = f.personality;
   p.fork_strategy = f.fork_strategy;
   p.exitless = f.exitless;
+  p.huge_pages = f.huge_pages;
   p.jailed = f.jailed;
   p.host_filter = f.host_filter;
   p.memory_files.store(f.memory_files);

@@ -17,6 +17,8 @@ rlimit64* own_view(Process& p, uint32_t resource) {
     case RLIMIT_NOFILE: return &p.nofile_limit;
     case RLIMIT_AS: return &p.as_limit;
     case RLIMIT_DATA: return &p.data_limit;
+    // A core file would be the monitor's, with its own memory, in a folder of the guest: the host's limit stays 0.
+    case RLIMIT_CORE: return &p.core_limit;
     default: return nullptr;
   }
 }

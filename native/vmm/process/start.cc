@@ -67,6 +67,9 @@ void take_limits(Process& p, const Options& o) {
   host_limit(RLIMIT_NOFILE, p.nofile_limit);
   host_limit(RLIMIT_AS, p.as_limit);
   host_limit(RLIMIT_DATA, p.data_limit);
+  host_limit(RLIMIT_CORE, p.core_limit);
+  rlimit64 no_core{};
+  raw(SYS_prlimit64, 0, RLIMIT_CORE, arg(&no_core), 0);
   if (o.has_stack) p.stack_limit = o.stack;
   if (o.has_nofile) {
     rlimit64 host{};
@@ -194,6 +197,7 @@ void begin_fresh(Thread& t, const Options& o, char** argv, char** envp) {
   p.jailed = o.jailed;
   p.fork_strategy = o.fork_strategy;
   p.exitless = o.exitless;
+  p.huge_pages = o.huge_pages;
   take_limits(p, o);
   take_descriptors(p, o);
   fix_host_stack_limit();

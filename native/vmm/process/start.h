@@ -15,6 +15,7 @@ struct Options {
   rlimit64 stack{}, nofile{};
   int fork_strategy = 0;
   int exitless = 1;  // off: see docs/exitless.md
+  bool huge_pages = true;
   bool jailed = false;
   bool probe = false;  // no program: say what KVM offers
 };

@@ -69,7 +69,7 @@ struct Process {
   int kvm_fd = -1, self_fd = -1, exe_fd = -1, log_fd = -1;
   std::atomic<int> thread_count{1};
   int pid = 0;
-  rlimit64 stack_limit{}, nofile_limit{}, as_limit{}, data_limit{};  // the guest's own view
+  rlimit64 stack_limit{}, nofile_limit{}, as_limit{}, data_limit{}, core_limit{};  // the guest's own view
   std::string exe_path;               // as the guest's /proc/self/exe would read at exec time
   uint64_t auxv[64] = {};             // what the guest was given, for /proc/self/auxv
   int auxv_words = 0;
@@ -86,6 +86,7 @@ struct Process {
   bool translated = false;            // runs under a translator: what its memory is like decides about fork
   int translators = 0;                // descriptors of process/translators.h, the table among them
   int exitless = 0;                   // Exitless, kvm/runner.h
+  bool huge_pages = true;             // large anonymous mappings ask for them by themselves
   bool spare_core = false;            // more than one CPU to run on
   int proc_fd = -1;                   // the monitor's own way into procfs (procfs/)
   bool shares_files = false;          // another process has the same descriptors (CLONE_FILES)

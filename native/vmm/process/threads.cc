@@ -100,6 +100,7 @@ void inherit_process_state(Process& child, const Process& parent) {
   child.nofile_limit = parent.nofile_limit;
   child.as_limit = parent.as_limit;
   child.data_limit = parent.data_limit;
+  child.core_limit = parent.core_limit;
   child.exe_path = parent.exe_path;
   for (int i = 0; i < parent.auxv_words; i++) child.auxv[i] = parent.auxv[i];
   child.auxv_words = parent.auxv_words;
@@ -112,6 +113,7 @@ void inherit_process_state(Process& child, const Process& parent) {
   child.translated = parent.translated;
   child.translators = parent.translators;
   child.exitless = parent.exitless;
+  child.huge_pages = parent.huge_pages;
   child.spare_core = parent.spare_core;
   child.proc_fd = parent.proc_fd;
   child.memory_files.store(parent.memory_files.load());

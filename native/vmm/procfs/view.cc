@@ -158,6 +158,7 @@ std::string limits_of(Thread& thread, const ProcEntry& entry, std::string_view h
       {"Max open files", p.nofile_limit.rlim_cur, p.nofile_limit.rlim_max},
       {"Max address space", p.as_limit.rlim_cur, p.as_limit.rlim_max},
       {"Max data size", p.data_limit.rlim_cur, p.data_limit.rlim_max},
+      {"Max core file size", p.core_limit.rlim_cur, p.core_limit.rlim_max},
   };
   return guest_limits(host, limits, std::size(limits));
 }

@@ -38,7 +38,7 @@ void scan(std::string_view input) {
   }
   // The others parse whatever it is; only a sanitizer can object.
   int line = 0;
-  const std::string group = find_shim_group(input, line);
+  const std::string group = find_setting(input, "shim", "group", line);
   const bool any = parse_any(input).has_value();
   const bool parameters = parse_bootstrap_params(input, "c1").has_value();
   const bool response = response_code(input).has_value();

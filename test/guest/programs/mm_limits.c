@@ -45,6 +45,17 @@ static int exec_under_limit(void *unused) {
     return 1;
 }
 
+static int core_limit(void *unused) {
+    (void)unused;
+    struct rlimit limit = {4096 * 512, 8192 * 512}, seen;
+    if (setrlimit(RLIMIT_CORE, &limit) || getrlimit(RLIMIT_CORE, &seen) || seen.rlim_cur != limit.rlim_cur) return 1;
+    const char *shown = strstr(read_file("/proc/self/limits"), "Max core file size");
+    unsigned long soft = 0, hard = 0;
+    if (!shown || sscanf(shown, "Max core file size %lu %lu", &soft, &hard) != 2 || soft != limit.rlim_cur || hard != limit.rlim_max) return 2;
+    execl("/bin/sh", "sh", "-c", "test $(ulimit -Sc) = 4096 && test $(ulimit -Hc) = 8192", (char *)NULL);
+    return 3;
+}
+
 static int lock_limit(void *unused) {
     (void)unused;
     struct rlimit limit = {64 << 10, 64 << 10};
@@ -86,6 +97,7 @@ int main(void) {
     enter_directory();
     check_child("RLIMIT_AS", with_address_limit, NULL, "exit 0");
     check_child("a shell under 256 MiB of RLIMIT_AS", exec_under_limit, NULL, "exit 0");
+    check_child("RLIMIT_CORE is inherited, and /proc/self/limits shows it", core_limit, NULL, "exit 0");
     check_child("RLIMIT_MEMLOCK", lock_limit, NULL, "exit 0");
     check_child("RLIMIT_FSIZE", file_limit, NULL, "signal 25");
 

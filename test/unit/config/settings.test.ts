@@ -91,7 +91,7 @@ describe("tine.toml", () => {
           mips64le: "",
           loong64: "",
         },
-        calls: { exitless: "auto" },
+        calls: { exitless: "off" },
         memory: { huge_pages: "auto" },
         node: { path: "" },
       },

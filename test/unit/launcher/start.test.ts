@@ -298,6 +298,17 @@ describe("containerd-shim-tine-v2 start", function () {
       });
     });
 
+    it("names one that tine.toml names and that is not there", async () => {
+      await writeFile(join(folder, "tine.toml"), '[node]\npath = "/none/of/tine.toml"\n');
+      const { result } = await start({ environment: { TINE_CONFIG: join(folder, "tine.toml") } });
+      assert.deepEqual(result, {
+        status: 1,
+        stdout: "",
+        stderr:
+          "containerd-shim-tine-v2: the daemon did not start: /none/of/tine.toml: No such file or directory\n",
+      });
+    });
+
     for (const [name, config] of [
       ["cut off", '{"annotations": {'],
       ["no object", "[]"],

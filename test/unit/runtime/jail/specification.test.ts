@@ -9,7 +9,8 @@ const limits = {
   descriptors: { soft: 1024n, hard: 4096n },
   mayRaise: true,
 };
-const options = { limits, forkStrategy: "auto", translators: false } as const;
+const tuning = { exitless: "off", hugePages: "auto" } as const;
+const options = { limits, forkStrategy: "auto", tuning, translators: false } as const;
 
 function parse(text: string): Fields {
   const fields = fieldsOf(parseLossless(text));
@@ -45,6 +46,8 @@ describe("a container's specification, made into the jail's", () => {
           "--log-fd=5",
           `--rlimit-stack=8388608:${UNLIMITED}`,
           "--rlimit-nofile=1000:1024",
+          "--exitless=off",
+          "--huge-pages=auto",
           "--seccomp-fd=6",
           "--",
           "sh",
@@ -124,7 +127,7 @@ describe("a container's specification, made into the jail's", () => {
   });
 
   it("hands on a fork strategy that somebody chose, and translators behind the seccomp program", () => {
-    const chosen = { limits, forkStrategy: "region-copy", translators: true } as const;
+    const chosen = { limits, tuning, forkStrategy: "region-copy", translators: true } as const;
     const ends = [false, true].map((seccomp) => {
       const { process } = jailProcess({ args: ["a"] }, { ...chosen, seccomp }, { users: [], groups: [] });
       return (process["args"] as string[]).slice(-4);
