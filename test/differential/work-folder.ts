@@ -51,7 +51,7 @@ export function readOutcome(folder: string, index: number): CaseOutcome {
   return {
     status: textOf(join(place, "status")).trim(),
     stdout: textOf(join(place, "stdout")),
-    stderr: withoutProcessIds(textOf(join(place, "stderr"))),
+    stderr: withoutJobNotices(withoutProcessIds(textOf(join(place, "stderr")))),
     files: listFiles(join(place, "files"), ""),
   };
 }
@@ -67,6 +67,11 @@ function textOf(path: string): string {
 /** `../script: line 3: 1234 Killed`: shells put process ids into what they say of a child's death. */
 function withoutProcessIds(text: string): string {
   return text.replace(/(line \d+:) +\d+ /g, "$1 PID ");
+}
+
+/** dash tells of a background job's death when it happens to look, which is not always before it ends itself. */
+function withoutJobNotices(text: string): string {
+  return text.replace(/^Terminated\n/gm, "");
 }
 
 function listFiles(folder: string, prefix: string): string[] {

@@ -31,9 +31,8 @@ uint64_t kernel_entry(GuestPhys page, bool user, bool code);
 void arch_translation_changed();
 
 // ---- the machine --------------------------------------------------------------------------------------
-// Bytes of memory the CPU's own structures need: shared by all vCPUs, and for each vCPU.
+// Pages that the CPU's own structures need and all vCPUs share; each vCPU has kVcpuPages more (arch/layout.h).
 constexpr uint64_t kSharedCpuPages = 4;
-constexpr uint64_t kVcpuPages = 4;
 // Where those pages appear in guest-virtual space (the kernel's half, outside what a guest can map).
 constexpr uint64_t kKernelVirtual = 0xffff'ff80'0000'0000ull;
 
@@ -86,6 +85,34 @@ bool arch_can_post(Vcpu&);
 bool arch_call_needs_registers(uint32_t number);
 uint64_t arch_ticks();
 void arch_pause();
+
+// ---- patched call sites (memory/call_sites.h) ------------------------------------------------------------
+constexpr uint64_t kCallSiteBytes = 5, kCallSlotBytes = 32;
+constexpr uint64_t kCallSiteReach = 1ull << 30;  // how far from its site a slot may be
+struct CallSite {
+  uint64_t at = 0;                    // where code changes
+  uint64_t slot = 0;                  // where it then goes
+  uint64_t back = 0;                  // behind the call's instruction
+  uint32_t number = 0;                // what the slot loads, unless it has `moved` instructions
+  uint8_t moved = 0;                  // bytes of instructions that moved into the slot
+  uint8_t code[kCallSiteBytes] = {};  // what was there
+  uint8_t next[16] = {};              // the instructions that move
+};
+// Fills `at`, `code` and how the site (`back`) is to be changed. False: it had better stay.
+bool arch_plan_call_site(CallSite& site, uint32_t number);
+bool arch_call_slot_fits(const CallSite& site, uint64_t slot);
+// What the slots of a region have in common, in its first one.
+void arch_make_common_slot(uint8_t* code);
+void arch_make_call_slot(const CallSite& site, uint64_t common, uint8_t (&code)[kCallSlotBytes]);
+void arch_make_call_jump(const CallSite& site, uint8_t (&code)[kCallSiteBytes]);
+// An address within the changed code -> where its work is done now (0: nowhere); one within the slot -> the program's own.
+uint64_t arch_call_continuation(const CallSite& site, uint64_t ip);
+uint64_t arch_call_original(const CallSite& site, uint64_t ip);
+uint8_t arch_breakpoint();
+// True where an exception came from changed code, and the registers now lead on.
+bool arch_leave_changed_code(Thread&, const ExceptionInfo&);
+// The instruction after the call that the machine was left with.
+uint64_t arch_call_return(Vcpu&);
 
 // ---- registers (user form) ----------------------------------------------------------------------------
 uint64_t guest_ip(Thread&);

@@ -31,6 +31,7 @@ void serve_system_call(Thread& t) {
     return;
   }
   note_call_exit(t);
+  note_call_site(t, arch_call_return(vcpu), number);
   if (t.pending) {
     // The signal came before the call: its handler runs first, then the call is made.
     rewind_guest_call(vcpu, number);
@@ -98,7 +99,7 @@ void run_thread(Thread& t) {
       case Exit::kException:
         if (exception.kind == ExceptionInfo::kPageFault) {
           serve_page_fault(t, exception);
-        } else {
+        } else if (!arch_leave_changed_code(t, exception)) {
           set_exception_context(t, exception.trap, exception.error, 0);
           force_signal(t, exception.signal, exception.code, exception.address);
         }

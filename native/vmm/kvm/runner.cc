@@ -11,6 +11,7 @@
 #include "arch/post.h"
 #include "host/raw.h"
 #include "kvm/vcpu.h"
+#include "memory/address_space.h"
 #include "process/threads.h"
 #include "signal/signal.h"
 #include "syscall/call.h"
@@ -28,13 +29,28 @@ constexpr int kKickSignal = SIGSTKFLT;
 // price that waiting saves: no limit needs to be exact.
 constexpr uint64_t kMicrosecond = 2500;
 constexpr uint64_t kHotGap = 1000 * kMicrosecond;     // exits closer than this make a thread hot (an exit may take 100)
-constexpr uint32_t kHotCalls = 3;
+constexpr uint32_t kHotCalls = 3, kHotCallsAuto = 12;  // where it must pay for the runner's making
 constexpr uint64_t kFirstWatch = 400 * kMicrosecond;  // how long the identity thread watches for the first post,
 constexpr uint64_t kWatch = 100 * kMicrosecond;       // and for the next after one, before it sleeps
 constexpr uint64_t kRunnerWatch = 20 * kMicrosecond;  // the runner waits so long awake to be sent in again
 constexpr uint32_t kStubRounds = 150;                 // of `pause`: 5 to 10 µs
 constexpr uint32_t kMissLimit = 8;
 constexpr uint64_t kFirstRest = 2000 * kMicrosecond, kLongestRest = 100'000 * kMicrosecond;
+
+// Whether a core is idle now, for as far as the kernel tells: the fourth figure of /proc/loadavg counts what runs, this
+// thread included. A pair that shares a core with others costs more than it saves.
+bool core_is_idle(const Process& process) {
+  if (process.load_fd < 0) return true;
+  char text[64];
+  const int64_t length = raw(SYS_pread64, static_cast<uint64_t>(process.load_fd), arg(text), sizeof text - 1, 0);
+  if (length <= 0) return true;
+  text[length] = 0;
+  const char* at = text;
+  for (int field = 0; field < 3 && *at; at++) field += *at == ' ';
+  int running = 0;
+  for (; *at >= '0' && *at <= '9'; at++) running = running * 10 + (*at - '0');
+  return running < process.cores;
+}
 
 PostPage& post_page(Thread& t) { return *arch_post_page(*t.vcpu); }
 
@@ -147,6 +163,7 @@ bool serve_post(Thread& t, PostPage& page) {
     page.state.store(kPostLeave, std::memory_order_release);
     return false;
   }
+  note_call_site(t, page.return_address, call.number);
   t.call_interrupted = false;
   t.fault_ip = 0;
   t.posted = true;
@@ -245,8 +262,9 @@ void note_call_exit(Thread& t) {
   bool quick = now - p.last_exit < kHotGap;
   p.last_exit = now;
   p.hot = quick ? p.hot + 1 : 0;
-  if (p.hot < kHotCalls || now < p.rest_until) return;
-  if (!arch_can_post(*t.vcpu) || !process.spare_core || !start_runner(t)) {
+  const bool always = process.exitless == static_cast<int>(Exitless::kOn);
+  if (p.hot < (always ? kHotCalls : kHotCallsAuto) || now < p.rest_until) return;
+  if (!arch_can_post(*t.vcpu) || process.cores < 2 || (!always && !core_is_idle(process)) || !start_runner(t)) {
     rest(t);
     return;
   }
@@ -256,6 +274,11 @@ void note_call_exit(Thread& t) {
   page.mode.store(1, std::memory_order_release);
   p.served = false;
   p.active = true;
+}
+
+void note_call_site(Thread& t, uint64_t back, uint32_t number) {
+  if (t.process->exitless == static_cast<int>(Exitless::kOff) || !arch_can_post(*t.vcpu)) return;
+  t.process->space->call_sites.note(t, back, number);
 }
 
 void unpair(Thread& t) {

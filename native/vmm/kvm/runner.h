@@ -46,6 +46,8 @@ int64_t enter_guest(Thread& thread);
 bool take_posted_result(Thread& thread);
 // A system call left the machine in the ordinary way: decides whether this thread is worth a runner.
 void note_call_exit(Thread& thread);
+// A call was made from the instruction before `back`: its code may change, so that the next one costs no trap.
+void note_call_site(Thread& thread, uint64_t back, uint32_t number);
 // From here on the vCPU is driven by the calling thread alone (fork, vfork, exit of the thread).
 void unpair(Thread& thread);
 // Ends the runner's host thread and waits for it: for calls that fail while another task shares the process.

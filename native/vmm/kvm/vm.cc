@@ -33,6 +33,7 @@ int64_t Vm::create(Process& process) {
   fd = static_cast<int>(owned);
   next_slot_ = 0;
   next_index_ = 0;
+  own_roots.store(0);
   parked_ = nullptr;
   return 0;
 }
@@ -87,6 +88,7 @@ Vcpu* Vm::acquire(Process& process, int64_t& error) {
   vcpu->run = reinterpret_cast<kvm_run*>(mapped);
   vcpu->block_offset = (kSharedCpuPages + index * kVcpuPages) * kPage;
   vcpu->block = kernel_area + vcpu->block_offset;
+  own_roots.store(index + 1);
   error = arch_prepare_vcpu(*vcpu, vcpu->block, vcpu->block_offset, root);
   all_.push_back(vcpu);
   if (error) return nullptr;

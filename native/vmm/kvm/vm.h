@@ -2,6 +2,7 @@
 #pragma once
 #include <linux/kvm.h>
 
+#include <atomic>
 #include <cstdint>
 #include <vector>
 
@@ -30,6 +31,8 @@ class Vm {
 
   uint8_t* kernel_area = nullptr;  // host address of the first pool: descriptor tables, vCPU blocks
   GuestPhys root{0};               // page-table root
+  // vCPUs that may have a root of their own, a copy of that one (arch/layout.h): whoever adds to the root adds to these.
+  std::atomic<uint32_t> own_roots{0};
 
   // A vCPU's descriptor has another number now.
   void renumber(int from, int to);

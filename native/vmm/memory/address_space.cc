@@ -10,7 +10,7 @@
 namespace tine {
 
 bool AddressSpace::create() {
-  if (!tables_.create((kSharedCpuPages + kMaxVcpus * kVcpuPages) * kPage)) return false;
+  if (!tables_.create((kSharedCpuPages + kMaxVcpus * kVcpuPages) * kPage, vm.own_roots)) return false;
   next_physical_ = {4ull << 30};
   return true;
 }
@@ -37,7 +37,7 @@ void AddressSpace::carve(uint64_t start, uint64_t end) {
   auto it = vmas_.lower_bound(start);
   if (it == vmas_.end() || it->first >= end) return;
   do {
-    mapped_bytes_ -= it->second.bytes();
+    if (!(it->second.flags & kVmaHidden)) mapped_bytes_ -= it->second.bytes();
     it = vmas_.erase(it);
   } while (it != vmas_.end() && it->first < end);
   // The new gap reaches up to what lies above it.
@@ -46,7 +46,7 @@ void AddressSpace::carve(uint64_t start, uint64_t end) {
 
 void AddressSpace::insert(const Vma& vma) {
   carve(vma.start, vma.end);
-  mapped_bytes_ += vma.bytes();
+  if (!(vma.flags & kVmaHidden)) mapped_bytes_ += vma.bytes();
   vmas_.emplace(vma.start, vma);
   merge_around(vma.start, vma.end);
 }

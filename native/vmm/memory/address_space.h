@@ -8,11 +8,14 @@
 #include "host/lock.h"
 #include "kvm/vm.h"
 #include "memory/address.h"
+#include "memory/call_sites.h"
 #include "memory/page_tables.h"
 
 namespace tine {
 
 struct Thread;
+
+constexpr uint64_t kMinimumAddress = 65536;  // vm.mmap_min_addr
 
 // vCPUs whose own pages lie in the first pool.
 constexpr uint64_t kMaxVcpus = 768;
@@ -32,7 +35,8 @@ constexpr uint32_t kVmaShared = 1u << 0,
                    kVmaLocked = 1u << 11,
                    kVmaSysv = 1u << 12,
                    kVmaNoReserve = 1u << 13,
-                   kVmaJit = 1u << 14;  // private anonymous memory that is or was executable
+                   kVmaJit = 1u << 14,     // private anonymous memory that is or was executable
+                   kVmaHidden = 1u << 15;  // the monitor's own, among the guest's (memory/call_sites.h)
 
 struct Vma {
   uint64_t start, end;
@@ -97,10 +101,22 @@ class AddressSpace {
   template <class F>
   void for_each(F&& f) {
     Guard guard(lock);
-    for (auto& [start, vma] : vmas_) f(vma);
+    for (auto& [start, vma] : vmas_)
+      if (!(vma.flags & kVmaHidden)) f(vma);
   }
   uint64_t mapped_bytes() const { return mapped_bytes_; }
 
+  CallSites call_sites{*this};
+  // For call_sites, with the lock held: code of a private file mapping that the guest cannot write; changes it (`shared`:
+  // others may be executing it); a mapping of the monitor's own within `reach` of `near`, 0 without room.
+  bool is_fixed_code(uint64_t start, uint64_t end);
+  bool write_code(uint64_t at, const uint8_t (&code)[kCallSiteBytes], bool shared);
+  uint64_t map_hidden(uint64_t near, uint64_t bytes, uint64_t reach);
+  void unmap_hidden(uint64_t start, uint64_t bytes);
+
+  // Most of a dynamic linker's code runs in every program, and pages of files come in one by one: as private copies they
+  // come in groups.
+  void bring_in_code(uint64_t start, uint64_t bytes);
   // Layout, set by the program loader.
   uint64_t mmap_top = 0;
   uint64_t brk_start = 0, brk_now = 0;
@@ -134,6 +150,7 @@ class AddressSpace {
   int64_t unmap_locked(uint64_t start, uint64_t bytes);
   int64_t map_locked(Thread& t, MapRequest request);
   void fill(uint64_t start, uint64_t end, uint32_t prot);
+  void bring_in(uint64_t start, uint64_t bytes, uint32_t prot);
   uint64_t data_bytes();
 
   VmaMap vmas_;
@@ -146,6 +163,7 @@ class AddressSpace {
   uint64_t widest_skipped_ = 0;   // and the widest gap above
   uint64_t extent_bytes_ = 0;
   bool suspicious_ = false;
+  bool membarrier_ready_ = false;
   bool grows_down_ = false;  // has or had a MAP_GROWSDOWN mapping beside the stack
 };
 

@@ -173,11 +173,11 @@ int64_t AddressSpace::create_machine(Process& process) {
 void AddressSpace::prepare_kernel_half() {
   uint8_t* area = tables_.pools()[0].host;
   arch_prepare_shared(area);
-  uint64_t pages = kSharedCpuPages + kMaxVcpus * kVcpuPages;
-  for (uint64_t page = 0; page < pages; page++) {
+  for (uint64_t page = 0; page < kSharedCpuPages; page++) {
     KernelPage kind = arch_kernel_page(page);
-    tables_.map_kernel(kKernelVirtual + page * kPage, {page * kPage}, kind.user, kind.code);
+    tables_.map_kernel(kKernelVirtual + page * kPage, {page * kPage}, 1, kind.user, kind.code);
   }
+  tables_.map_kernel(kKernelVirtual + kSharedCpuPages * kPage, {kSharedCpuPages * kPage}, kMaxVcpus * kVcpuPages, false, false);
 }
 
 }  // namespace tine

@@ -32,8 +32,9 @@ bool PageTables::add_pool(uint64_t bytes) {
   return true;
 }
 
-bool PageTables::create(uint64_t reserved) {
-  if (!add_pool(kPoolBytes)) return false;
+bool PageTables::create(uint64_t reserved, const std::atomic<uint32_t>& own_roots) {
+  own_roots_ = &own_roots;
+  if (!add_pool((reserved + kPoolBytes / 2 + kHugePage - 1) & ~(kHugePage - 1))) return false;
   pools_[0].used = reserved;
   root_ = new_table();
   if (kSplitPageTables) new_table();
@@ -65,6 +66,7 @@ uint64_t* PageTables::walk_from(GuestPhys root, uint64_t at, int level, bool mak
       GuestPhys next = new_table();
       if (!next.v) return nullptr;
       __atomic_store_n(entry, table_entry(next), __ATOMIC_RELEASE);
+      if (kOwnRoots && l == kTopLevel) add_to_own_roots(index_at(at, l), table_entry(next));
     } else if (l == 2 && entry_is_huge(*entry)) {
       GuestPhys next = new_table();
       if (!next.v) return nullptr;
@@ -136,9 +138,21 @@ void PageTables::unmap(uint64_t start, uint64_t bytes) {
   }
 }
 
-void PageTables::map_kernel(uint64_t at, GuestPhys to, bool user, bool code) {
-  GuestPhys root = kSplitPageTables ? root_ + kPage : root_;
-  if (uint64_t* entry = walk_from(root, at, 1, true)) *entry = kernel_entry(to, user, code);
+// A vCPU's copy is announced before it is made, so that an entry added meanwhile is in it either way.
+void PageTables::add_to_own_roots(uint64_t index, uint64_t entry) {
+  const uint32_t count = own_roots_->load();
+  for (uint32_t i = 1; i < count; i++)
+    __atomic_store_n(&table({(kSharedCpuPages + i * kVcpuPages + kOwnRootPage) * kPage})[index], entry, __ATOMIC_RELEASE);
+}
+
+void PageTables::map_kernel(uint64_t at, GuestPhys to, uint64_t pages, bool user, bool code) {
+  const GuestPhys root = kSplitPageTables ? root_ + kPage : root_;
+  while (pages) {
+    uint64_t* entry = walk_from(root, at, 1, true);
+    if (!entry) return;
+    for (uint64_t left = 512 - index_at(at, 1); left && pages; left--, pages--, at += kPage, to = to + kPage)
+      *entry++ = kernel_entry(to, user, code);
+  }
 }
 
 uint64_t PageTables::leaf(uint64_t at) const {

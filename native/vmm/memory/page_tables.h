@@ -8,6 +8,7 @@
 // link from the upper level to the shadow of a table and does not see the host break it, so a table given to
 // another address would appear at both.
 #pragma once
+#include <atomic>
 #include <cstdint>
 #include <vector>
 
@@ -25,15 +26,16 @@ struct Pool {
 
 class PageTables {
  public:
-  // The first pool's start holds `reserved` bytes for the CPU; the root follows. False: out of memory.
-  bool create(uint64_t reserved);
+  // The first pool's start holds `reserved` bytes for the CPU; the root follows. `own_roots`: how many vCPUs may have a
+  // copy of it (kOwnRoots). False: out of memory.
+  bool create(uint64_t reserved, const std::atomic<uint32_t>& own_roots);
   // Where the architecture has two roots, the kernel half's is the page after this one.
   GuestPhys root() const { return root_; }
   // Maps [start, start + bytes) to guest-physical `to`; 2 MiB leaves where both are aligned.
   void map(uint64_t start, uint64_t bytes, GuestPhys to, uint32_t prot);
   void unmap(uint64_t start, uint64_t bytes);
-  // One kernel-half page (`user`: reachable from user mode).
-  void map_kernel(uint64_t at, GuestPhys to, bool user, bool code);
+  // Pages of the kernel half, which user mode cannot reach unless `user`.
+  void map_kernel(uint64_t at, GuestPhys to, uint64_t pages, bool user, bool code);
   // The leaf that maps `at`, or 0.
   uint64_t leaf(uint64_t at) const;
 
@@ -47,9 +49,11 @@ class PageTables {
   uint64_t* walk(uint64_t at, int level, bool make) { return walk_from(root_, at, level, make); }
   uint64_t* walk_from(GuestPhys root, uint64_t at, int level, bool make);
   bool add_pool(uint64_t bytes);
+  void add_to_own_roots(uint64_t index, uint64_t entry);
 
   std::vector<Pool> pools_;
   GuestPhys root_{0};
+  const std::atomic<uint32_t>* own_roots_ = nullptr;
 };
 
 }  // namespace tine

@@ -17,8 +17,9 @@ int64_t sys_exit(Call& c) {
   // From here on nothing of the guest's may interrupt: the stack goes with the thread.
   SignalSet all = kAllSignals;
   raw(SYS_rt_sigprocmask, SIG_SETMASK, arg(&all), 0, 8);
+  // The last thread's too: the process is there as long as its runner is.
+  dismiss_runner(t);
   if (p.thread_count.fetch_sub(1) > 1 && !p.shares_memory) {
-    dismiss_runner(t);
     seccomp_release(t.seccomp);
     p.space->vm.park(t.vcpu);
     unlist_thread(t);

@@ -21,6 +21,7 @@ constexpr uint64_t page_up(uint64_t n) { return (n + kPage - 1) & ~(kPage - 1); 
 constexpr uint32_t kNoRandomize = 0x0040000;  // ADDR_NO_RANDOMIZE
 constexpr uint64_t kExtentUnit = 32ull << 20;
 constexpr uint64_t kStackMapped = 8ull << 20;   // host side, so that the kernel can write where the stack will grow
+constexpr uint64_t kStackWarm = 64 << 10;  // of its top, brought in before the program starts
 constexpr uint64_t kStackShown = 132ull << 10;  // what a new stack shows in /proc/self/maps
 constexpr uint64_t kLargestStackRoom = 16ull << 30;
 
@@ -81,6 +82,7 @@ int64_t load_image(Thread& t, const Image& image, const Arguments& arguments) {
   for (const auto* list : {&arguments.argv, &arguments.envp})
     for (const char* s : *list) needed += std::strlen(s) + 9;
   uint64_t shown = std::min(page_up(kStackShown + needed), kStackMapped);
+  raw(SYS_madvise, to_host({space.stack_top - kStackWarm}).v, kStackWarm, MADV_POPULATE_WRITE);
   space.replace({space.stack_top - shown, space.stack_top, stack_prot, kVmaStack});
 
   StackPlan plan;

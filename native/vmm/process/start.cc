@@ -187,7 +187,11 @@ void load_and_run(Thread& t, Image& image, const Arguments& arguments) {
   int64_t bytes = raw(SYS_sched_getaffinity, 0, sizeof cpus, arg(cpus));
   int count = 0;
   for (int64_t i = 0; i < bytes / 8; i++) count += __builtin_popcountll(cpus[i]);
-  p.spare_core = count > 1;
+  p.cores = count;
+  if (p.exitless != static_cast<int>(Exitless::kOff) && p.proc_fd >= 0) {
+    const int64_t load = raw(SYS_openat, static_cast<uint64_t>(p.proc_fd), arg("loadavg"), O_RDONLY | O_CLOEXEC);
+    if (!is_error(load)) p.load_fd = static_cast<int>(own_descriptor(p, static_cast<int>(load), kVcpuPlace, true));
+  }
   set_guest_mask(t, t.mask);
   run_thread(t);
 }

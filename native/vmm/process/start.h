@@ -14,7 +14,7 @@ struct Options {
   bool has_stack = false, has_nofile = false;
   rlimit64 stack{}, nofile{};
   int fork_strategy = 0;
-  int exitless = 1;  // off: see docs/exitless.md
+  int exitless = 0;  // Exitless, kvm/runner.h
   bool huge_pages = true;
   bool jailed = false;
   bool probe = false;  // no program: say what KVM offers

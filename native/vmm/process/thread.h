@@ -87,8 +87,9 @@ struct Process {
   int translators = 0;                // descriptors of process/translators.h, the table among them
   int exitless = 0;                   // Exitless, kvm/runner.h
   bool huge_pages = true;             // large anonymous mappings ask for them by themselves
-  bool spare_core = false;            // more than one CPU to run on
+  int cores = 1;                      // CPUs it may run on
   int proc_fd = -1;                   // the monitor's own way into procfs (procfs/)
+  int load_fd = -1;                   // /proc/loadavg, for kvm/runner.cc
   bool shares_files = false;          // another process has the same descriptors (CLONE_FILES)
   std::atomic<bool> memory_files{false};  // has opened /proc/PID/mem or pagemap (procfs/memory_file.cc)
 

@@ -114,8 +114,9 @@ void inherit_process_state(Process& child, const Process& parent) {
   child.translators = parent.translators;
   child.exitless = parent.exitless;
   child.huge_pages = parent.huge_pages;
-  child.spare_core = parent.spare_core;
+  child.cores = parent.cores;
   child.proc_fd = parent.proc_fd;
+  child.load_fd = parent.load_fd;
   child.memory_files.store(parent.memory_files.load());
 }
 

@@ -8,6 +8,7 @@
 namespace tine {
 
 uint64_t guest_ip(Thread& t) { return frame(*t.vcpu).state.pc; }
+uint64_t arch_call_return(Vcpu& vcpu) { return frame(vcpu).state.pc; }
 uint64_t guest_sp(Thread& t) { return frame(*t.vcpu).state.sp; }
 
 uint32_t guest_call_number(Vcpu& vcpu) { return static_cast<uint32_t>(frame(vcpu).state.x[8]); }

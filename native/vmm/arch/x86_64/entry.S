@@ -1,7 +1,7 @@
 # Guest-side code. Nothing here touches a stack: a guest may have none.
 
     .section .rodata
-    .globl tine_stub, tine_stub_posted, tine_stub_exit, tine_stub_done, tine_stub_plain, tine_stub_end
+    .globl tine_stub, tine_stub_posted, tine_stub_exit, tine_stub_done, tine_stub_plain, tine_stub_patched, tine_stub_end
     .globl tine_exception_stubs, tine_exception_stubs_end
 
 # The system call entry (LSTAR). Each vCPU has a copy of its own in a page that user mode may execute, with its post
@@ -53,6 +53,9 @@ tine_stub_done:
 tine_stub_plain:
     out %al, $0x10                # leaves the machine; the monitor reads the registers
     ud2
+tine_stub_patched:                # from a patched call site (call_sites.cc), with rcx as `syscall` leaves it
+    mov $0x246, %r11d             # kPatchedFlags: a call may change the flags, as compilers know
+    jmp tine_stub
 tine_stub_end:
 
     # One 16-byte slot for each vector: the address tells the monitor which exception it was.

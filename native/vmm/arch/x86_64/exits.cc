@@ -14,7 +14,7 @@
 #include "kvm/vcpu.h"
 #include "memory/guest_copy.h"
 
-extern "C" const uint8_t tine_stub[], tine_stub_posted[], tine_stub_done[], tine_stub_plain[], tine_stub_end[];
+extern "C" const uint8_t tine_stub[], tine_stub_posted[], tine_stub_done[], tine_stub_plain[], tine_stub_patched[], tine_stub_end[];
 
 namespace tine {
 
@@ -51,28 +51,12 @@ void signal_info(ExceptionInfo& e, int signal, int code, GuestAddr address) {
   e.address = address;
 }
 
-Exit classify_exception(Vcpu& vcpu, uint32_t vector, ExceptionInfo& e) {
+// What Linux makes of an exception. The registers are in user form, `e.trap` and `e.error` are set.
+void describe_exception(Vcpu& vcpu, ExceptionInfo& e) {
   kvm_regs& r = vcpu.run->s.regs.regs;
   kvm_sregs& s = vcpu.run->s.regs.sregs;
-  constexpr uint32_t kWithError = (1u << X86_TRAP_DF) | (1u << X86_TRAP_TS) | (1u << X86_TRAP_NP) | (1u << X86_TRAP_SS) |
-                                  (1u << X86_TRAP_GP) | (1u << X86_TRAP_PF) | (1u << X86_TRAP_AC) | (1u << X86_TRAP_CP);
-  bool with_error = (kWithError >> vector) & 1;
-  uint64_t offset = r.rsp - (kKernelVirtual + vcpu.block_offset);
-  uint64_t words = with_error ? 6 : 5;
-  if (offset > kVcpuPages * kPage - words * 8) return Exit::kBroken;
-  uint64_t frame[6];
-  std::memcpy(frame, vcpu.block + offset, words * 8);
-  const uint64_t* f = frame + (with_error ? 1 : 0);
-  if ((f[1] & 3) != 3) return Exit::kBroken;  // an exception of our own ring 0 code
-  e.error = with_error ? frame[0] : 0;
-  e.trap = vector;
-  r.rip = f[0];
-  r.rflags = (f[2] & (kUserFlags | X86_EFLAGS_NT)) | X86_EFLAGS_FIXED | X86_EFLAGS_IF;
-  r.rsp = f[3];
-  vcpu.run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
-  to_user_segments(vcpu);
   GuestAddr ip{r.rip};
-  switch (vector) {
+  switch (e.trap) {
     case X86_TRAP_PF:
       e.kind = ExceptionInfo::kPageFault;
       e.address = {s.cr2};
@@ -108,6 +92,45 @@ Exit classify_exception(Vcpu& vcpu, uint32_t vector, ExceptionInfo& e) {
     case X86_TRAP_XF: signal_info(e, SIGFPE, math_code(vcpu, true), ip); break;
     default: signal_info(e, SIGSEGV, SI_KERNEL, {0}); break;  // #GP, #OF, #BR, #TS, ...
   }
+}
+
+// An exception that KVM had at hand for the guest when a signal interrupted it. Left there, it would be delivered at
+// whatever place the signal's handler begins. True: it is in `e`, and KVM has forgotten it.
+bool take_undelivered(Vcpu& vcpu, ExceptionInfo& e) {
+  kvm_vcpu_events events{};
+  if (is_error(raw(SYS_ioctl, vcpu.fd, KVM_GET_VCPU_EVENTS, arg(&events)))) return false;
+  if (!events.exception.injected && !events.exception.pending) return false;
+  e.trap = events.exception.nr;
+  e.error = events.exception.has_error_code ? events.exception.error_code : 0;
+  events.exception.injected = events.exception.pending = 0;
+  events.flags = 0;
+  if (is_error(raw(SYS_ioctl, vcpu.fd, KVM_SET_VCPU_EVENTS, arg(&events)))) return false;
+  // The access is made again, and faults again.
+  if (e.trap == X86_TRAP_PF) return false;
+  describe_exception(vcpu, e);
+  return true;
+}
+
+Exit classify_exception(Vcpu& vcpu, uint32_t vector, ExceptionInfo& e) {
+  kvm_regs& r = vcpu.run->s.regs.regs;
+  constexpr uint32_t kWithError = (1u << X86_TRAP_DF) | (1u << X86_TRAP_TS) | (1u << X86_TRAP_NP) | (1u << X86_TRAP_SS) |
+                                  (1u << X86_TRAP_GP) | (1u << X86_TRAP_PF) | (1u << X86_TRAP_AC) | (1u << X86_TRAP_CP);
+  bool with_error = (kWithError >> vector) & 1;
+  uint64_t offset = r.rsp - (kKernelVirtual + vcpu.block_offset);
+  uint64_t words = with_error ? 6 : 5;
+  if (offset > kVcpuPages * kPage - words * 8) return Exit::kBroken;
+  uint64_t frame[6];
+  std::memcpy(frame, vcpu.block + offset, words * 8);
+  const uint64_t* f = frame + (with_error ? 1 : 0);
+  if ((f[1] & 3) != 3) return Exit::kBroken;  // an exception of our own ring 0 code
+  e.error = with_error ? frame[0] : 0;
+  e.trap = vector;
+  r.rip = f[0];
+  r.rflags = (f[2] & (kUserFlags | X86_EFLAGS_NT)) | X86_EFLAGS_FIXED | X86_EFLAGS_IF;
+  r.rsp = f[3];
+  vcpu.run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
+  to_user_segments(vcpu);
+  describe_exception(vcpu, e);
   return Exit::kException;
 }
 
@@ -115,7 +138,7 @@ Exit classify_exception(Vcpu& vcpu, uint32_t vector, ExceptionInfo& e) {
 enum class StubPlace { kOutside, kEntering, kPosted, kReturning, kRing0Return };
 
 StubPlace stub_place(const Vcpu& vcpu) {
-  uint64_t offset = vcpu.run->s.regs.regs.rip - (kKernelVirtual + vcpu.block_offset + kStubPage * kPage);
+  uint64_t offset = vcpu.run->s.regs.regs.rip - kSelfVirtual;
   auto at = [](const uint8_t* label) { return static_cast<uint64_t>(label - tine_stub); };
   if (offset >= at(tine_stub_end)) return StubPlace::kOutside;
   if (offset < at(tine_stub_posted) || offset >= at(tine_stub_plain)) return StubPlace::kEntering;
@@ -140,6 +163,8 @@ Exit arch_classify(Vcpu& vcpu, int64_t result, ExceptionInfo& e) {
         r.r11 = page.flags;
         if (place == StubPlace::kReturning) r.rax = page.result;
       }
+      // At the patched sites' entry the flags are not there yet.
+      if (r.rip - kSelfVirtual == static_cast<uint64_t>(tine_stub_patched - tine_stub)) r.r11 = kPatchedFlags;
       leave_stub(vcpu, supervisor);
       if (supervisor) to_user_segments(vcpu);
       if (place == StubPlace::kReturning) return Exit::kCallFinished;
@@ -148,7 +173,10 @@ Exit arch_classify(Vcpu& vcpu, int64_t result, ExceptionInfo& e) {
     }
     if (supervisor && r.rip - kExceptionAddress < 32 * 16)
       return classify_exception(vcpu, static_cast<uint32_t>((r.rip - kExceptionAddress) / 16), e);
-    if (result != 0) return supervisor ? Exit::kBroken : Exit::kInterrupted;
+    if (result != 0) {
+      if (supervisor) return Exit::kBroken;
+      return take_undelivered(vcpu, e) ? Exit::kException : Exit::kInterrupted;
+    }
     // The guest used the exit port itself: natively a general protection fault.
     if (supervisor) return Exit::kBroken;
     e.trap = X86_TRAP_GP;

@@ -100,9 +100,34 @@ uint64_t x86_enabled_xcr0() { return enabled_xcr0; }
 
 KernelPage arch_kernel_page(uint64_t index) {
   if (index < kSharedCpuPages) return {false, index == kExceptionPage};
-  uint64_t own = (index - kSharedCpuPages) % kVcpuPages;
-  return {own == kStubPage || own == kPostPage, own == kStubPage};
+  return {false, false};
 }
+
+namespace {
+
+// The page tables of one vCPU: the root that all share, but for what stands at kSelfVirtual.
+GuestPhys own_root(const Vcpu& vcpu, uint8_t* block, uint64_t block_offset, GuestPhys root) {
+  auto table = [&](uint64_t page) { return reinterpret_cast<uint64_t*>(block + page * kPage); };
+  auto phys = [&](uint64_t page) { return GuestPhys{block_offset + page * kPage}; };
+  std::memset(block + kSelfTables * kPage, 0, 3 * kPage);
+  table(kSelfTables)[0] = table_entry(phys(kSelfTables + 1));
+  table(kSelfTables + 1)[0] = table_entry(phys(kSelfTables + 2));
+  table(kSelfTables + 2)[0] = kernel_entry(phys(kStubPage), true, true);
+  table(kSelfTables + 2)[1] = kernel_entry(phys(kPostPage), true, false);
+  auto* shared = reinterpret_cast<uint64_t*>(block - block_offset + root.v);
+  const uint64_t self = table_entry(phys(kSelfTables));
+  if (vcpu.index == 0) {
+    shared[kSelfRootIndex] = self;
+    return root;
+  }
+  // Whoever adds an entry to the shared root now adds it to this one too (memory/page_tables.cc).
+  uint64_t* own = table(kOwnRootPage);
+  for (uint64_t i = 0; i < 512; i++)
+    __atomic_store_n(&own[i], i == kSelfRootIndex ? self : __atomic_load_n(&shared[i], __ATOMIC_ACQUIRE), __ATOMIC_RELEASE);
+  return phys(kOwnRootPage);
+}
+
+}  // namespace
 
 void arch_prepare_shared(uint8_t* shared) {
   std::memcpy(shared + kExceptionPage * kPage, tine_exception_stubs, tine_exception_stubs_end - tine_exception_stubs);
@@ -128,7 +153,6 @@ int64_t arch_prepare_vcpu(Vcpu& vcpu, uint8_t* block, uint64_t block_offset, Gue
   std::memset(block, 0, kPage);
   std::memcpy(block + kStubPage * kPage, tine_stub, static_cast<size_t>(tine_stub_end - tine_stub));
   std::memset(block + kPostPage * kPage, 0, kPage);
-  uint64_t stub_va = block_va + kStubPage * kPage;
   // TSS, SDM 3A 7.7: rsp0 and the offset of the I/O permission map, which opens the exit port alone.
   uint64_t rsp0 = block_va + 2 * kPage;
   std::memcpy(block + kTssOffset + 4, &rsp0, 8);
@@ -168,7 +192,7 @@ int64_t arch_prepare_vcpu(Vcpu& vcpu, uint8_t* block, uint64_t block_offset, Gue
   s.gdt.limit = kGdtEntries * 8 - 1;
   s.idt.base = va(kDescriptorPage) + kIdtOffset;
   s.idt.limit = 32 * 16 - 1;
-  s.cr3 = root.v;
+  s.cr3 = own_root(vcpu, block, block_offset, root).v;
   s.cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_PG;
   s.cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
   const kvm_cpuid_entry2* seven = find_leaf(7, 0);
@@ -190,8 +214,8 @@ int64_t arch_prepare_vcpu(Vcpu& vcpu, uint8_t* block, uint64_t block_offset, Gue
   } msrs{};
   msrs.count = 4;
   msrs.entries[0] = {MSR_STAR, 0, (static_cast<uint64_t>(USER32_CS) << 48) | (static_cast<uint64_t>(KERNEL_CS) << 32)};
-  msrs.entries[1] = {MSR_LSTAR, 0, stub_va};
-  msrs.entries[2] = {MSR_CSTAR, 0, stub_va};
+  msrs.entries[1] = {MSR_LSTAR, 0, kSelfVirtual};
+  msrs.entries[2] = {MSR_CSTAR, 0, kSelfVirtual};
   msrs.entries[3] = {MSR_SYSCALL_MASK, 0, X86_EFLAGS_TF | X86_EFLAGS_DF | X86_EFLAGS_AC | X86_EFLAGS_NT};
   result = raw(SYS_ioctl, vcpu.fd, kSetMsrs, arg(&msrs));
   if (is_error(result)) return result;

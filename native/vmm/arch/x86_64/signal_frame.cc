@@ -10,6 +10,7 @@
 #include "arch/x86_64/machine.h"
 #include "host/raw.h"
 #include "kvm/vcpu.h"
+#include "memory/address_space.h"
 #include "memory/guest_copy.h"
 #include "signal/signal.h"
 
@@ -119,7 +120,8 @@ bool push_signal_frame(Thread& t, const GuestAction& action, const siginfo_t& in
   f.uc_stack.flags |= t.alternate_stack.ss_flags & kAutoDisarm;
   f.uc_stack.size = t.alternate_stack.ss_size;
   SigContext& c = f.context;
-  c = {r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rdi, r.rsi, r.rbp, r.rbx, r.rdx, r.rax, r.rcx, r.rsp, r.rip, r.rflags,
+  const uint64_t thread_ip = t.process->space->call_sites.original(r.rip);
+  c = {r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rdi, r.rsi, r.rbp, r.rbx, r.rdx, r.rax, r.rcx, r.rsp, thread_ip, r.rflags,
        USER_CS, 0, 0, USER_DS, t.trap_error, t.trap_number, saved_mask, t.trap_address, fp, {}};
   f.mask = saved_mask;
   std::memcpy(f.info, &info, sizeof f.info);

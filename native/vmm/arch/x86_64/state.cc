@@ -23,6 +23,7 @@ void dirty(Vcpu& vcpu) { vcpu.run->kvm_dirty_regs |= KVM_SYNC_X86_REGS; }
 uint64_t guest_ip(Thread& t) { return t.posted ? arch_post_page(*t.vcpu)->return_address : regs(*t.vcpu).rip; }
 uint64_t guest_sp(Thread& t) { return regs(*t.vcpu).rsp; }
 
+uint64_t arch_call_return(Vcpu& vcpu) { return regs(vcpu).rip; }
 uint32_t guest_call_number(Vcpu& vcpu) { return static_cast<uint32_t>(regs(vcpu).rax); }
 
 void guest_call_arguments(Vcpu& vcpu, uint64_t (&a)[6]) {

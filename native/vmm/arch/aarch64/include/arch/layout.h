@@ -12,6 +12,9 @@ constexpr uint64_t kGuestEnd = 1ull << 48;
 constexpr uint64_t kProgramBase = 0xaaaa'aaaa'a000ull;
 // TTBR0 and TTBR1: the two halves of the address space have page tables of their own.
 constexpr bool kSplitPageTables = true;
+// Pages of its own that a vCPU has. All share the page-table roots.
+constexpr uint64_t kVcpuPages = 4, kOwnRootPage = 0;
+constexpr bool kOwnRoots = false;
 // Where clone's arguments are (CONFIG_CLONE_BACKWARDS).
 constexpr int kCloneChildTid = 4, kCloneTls = 3;
 constexpr uint64_t kMinimumSignalStack = 5120;  // MINSIGSTKSZ

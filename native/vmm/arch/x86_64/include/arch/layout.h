@@ -11,6 +11,10 @@ constexpr uint64_t kGuestEnd = (1ull << 47) - 4096;
 constexpr uint64_t kProgramBase = 0x5555'5555'4000ull;
 // The two halves of the address space have page tables of their own.
 constexpr bool kSplitPageTables = false;
+// Pages of its own that a vCPU has, and which of them is its page-table root: a copy of the one root but for the entry
+// under which each vCPU finds its own stub and post page at one address.
+constexpr uint64_t kVcpuPages = 8, kOwnRootPage = 4;
+constexpr bool kOwnRoots = true;
 // Where clone's arguments are.
 constexpr int kCloneChildTid = 3, kCloneTls = 4;
 constexpr uint64_t kMinimumSignalStack = 2048;  // MINSIGSTKSZ

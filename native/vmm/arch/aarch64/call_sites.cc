@@ -1,0 +1,16 @@
+// No call site is changed on arm64: `svc` enters the kernel's half at once (memory/call_sites.h).
+#include "arch/arch.h"
+
+namespace tine {
+
+bool arch_plan_call_site(CallSite&, uint32_t) { return false; }
+bool arch_call_slot_fits(const CallSite&, uint64_t) { return false; }
+void arch_make_common_slot(uint8_t*) {}
+void arch_make_call_slot(const CallSite&, uint64_t, uint8_t (&)[kCallSlotBytes]) {}
+void arch_make_call_jump(const CallSite&, uint8_t (&)[kCallSiteBytes]) {}
+uint64_t arch_call_continuation(const CallSite&, uint64_t) { return 0; }
+uint64_t arch_call_original(const CallSite&, uint64_t ip) { return ip; }
+uint8_t arch_breakpoint() { return 0; }
+bool arch_leave_changed_code(Thread&, const ExceptionInfo&) { return false; }
+
+}  // namespace tine
