@@ -8,8 +8,9 @@ import { PrivateContainerd } from "../test/harness/containerd.js";
 import { Ctr } from "../test/harness/ctr.js";
 import { busyboxImage, debianImage, debianPackages } from "../test/harness/image.js";
 import { programs, repository } from "../test/harness/paths.js";
+import { forkTable, translatedForkTable } from "./fork.js";
 import { memoryTable } from "./memory.js";
-import { callTable, forkTable } from "./operations.js";
+import { callTable } from "./operations.js";
 import { findPeers } from "./peers.js";
 import { processorPackages, processorTable } from "./processor.js";
 import { startTable } from "./start.js";
@@ -18,7 +19,7 @@ import { markdown, type Table } from "./table.js";
 // `npm run bench [-- [--save NAME] [GROUP…]]`: figures beside peers in the same run; --save keeps them in
 // bench/results.
 
-const groups = ["start", "fork", "calls", "processor", "memory"] as const;
+const groups = ["start", "fork", "fork-translated", "calls", "processor", "memory"] as const;
 type Group = (typeof groups)[number];
 
 function say(text: string): void {
@@ -58,7 +59,9 @@ async function measure(group: Group, ctr: Ctr): Promise<Table> {
     case "start":
       return startTable(ctr, small, peers);
     case "fork":
-      return forkTable(peers, await compile("fork"));
+      return forkTable(await compile("fork"));
+    case "fork-translated":
+      return translatedForkTable(join(repository, "bench/programs/fork.c"));
     case "calls":
       return callTable(peers, await compile("calls"));
     case "memory":

@@ -1,7 +1,9 @@
 // What a fork costs at the resident sizes (MiB) given as arguments: fork + exit + wait, and then what comes
 // after it: the next pass of reads and of writes over the memory, in the parent and in the child, while both
-// live. "SIZE.what MICROSECONDS" a line.
+// live. "SIZE.what MICROSECONDS" a line. "huge" before the sizes asks for huge pages.
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -10,6 +12,11 @@
 #include "clock.h"
 
 enum { kRounds = 11, kPage = 4096 };
+static const size_t kMiB = 1 << 20;
+
+// Passes over much memory take long where pages come back one by one, so they are made fewer times, or not at all.
+static int Rounds(size_t bytes) { return bytes <= 16 * kMiB ? kRounds : 5; }
+static int PassRounds(size_t bytes) { return bytes <= 16 * kMiB ? 5 : bytes <= 64 * kMiB ? 3 : bytes <= 256 * kMiB ? 1 : 0; }
 
 struct Passes {
   double read;
@@ -60,22 +67,24 @@ static void ForkAndGoOver(char *memory, size_t bytes, struct Passes *parent, str
 }
 
 int main(int count, char **sizes) {
-  for (int i = 1; i < count; ++i) {
+  const int huge = count > 1 && strcmp(sizes[1], "huge") == 0;
+  for (int i = 1 + huge; i < count; ++i) {
     const size_t bytes = (size_t)atol(sizes[i]) << 20;
     char *memory = NULL;
     if (bytes > 0) {
       memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
       Require(memory != MAP_FAILED, "mmap");
+      if (huge) Require(madvise(memory, bytes, MADV_HUGEPAGE) == 0, "madvise");
       memset(memory, 1, bytes);
     }
     double forks[kRounds], passes[4][kRounds];
     ForkExitWait();  // the first finds everything cold
-    for (int round = 0; round < kRounds; ++round) forks[round] = ForkExitWait();
+    for (int round = 0; round < Rounds(bytes); ++round) forks[round] = ForkExitWait();
     char name[64];
     snprintf(name, sizeof name, "%s.fork", sizes[i]);
-    Report(name, Median(forks, kRounds));
+    Report(name, Median(forks, Rounds(bytes)));
     if (bytes == 0) continue;
-    for (int round = 0; round < kRounds; ++round) {
+    for (int round = 0; round < PassRounds(bytes); ++round) {
       struct Passes parent, child;
       ForkAndGoOver(memory, bytes, &parent, &child);
       passes[0][round] = parent.read;
@@ -84,9 +93,9 @@ int main(int count, char **sizes) {
       passes[3][round] = child.write;
     }
     const char *const names[] = {"parent-read", "parent-write", "child-read", "child-write"};
-    for (int which = 0; which < 4; ++which) {
+    for (int which = 0; which < 4 && PassRounds(bytes) > 0; ++which) {
       snprintf(name, sizeof name, "%s.%s", sizes[i], names[which]);
-      Report(name, Median(passes[which], kRounds));
+      Report(name, Median(passes[which], PassRounds(bytes)));
     }
     munmap(memory, bytes);
   }

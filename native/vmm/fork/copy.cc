@@ -1,7 +1,10 @@
 // Pages of the child's own. After the host's fork both sides have the same pages, write-protected; whoever writes
-// first gets a copy. Here the child writes first, to every page of the chosen mappings, in bulk and in the kernel:
-// MADV_POPULATE_WRITE breaks the sharing of a range without changing a byte. What the parent writes meanwhile goes to
-// copies of its own: the host's fork was the instant.
+// first gets a copy. Here the child writes first, to every page of the chosen mappings, in bulk:
+// - huge pages, and runs that could be some: the pages move aside (MREMAP_DONTUNMAP), and what was there is copied back
+//   into fresh memory of the same mapping, which the kernel gives in huge pages. Breaking the sharing of a huge page in
+//   place would split it.
+// - all else: MADV_POPULATE_WRITE breaks the sharing of a range in the kernel without changing a byte.
+// What the parent writes meanwhile goes to copies of its own: the host's fork was the instant.
 //
 // Which pages there are is asked of the page tables (pagemap), so the cost follows what is resident, not what is
 // mapped: PAGEMAP_SCAN (Linux 6.7) gives runs and steps over empty tables; before it, one word a page is read.
@@ -14,6 +17,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include "fork/fork.h"
 #include "host/raw.h"
@@ -60,6 +64,8 @@ class Copier {
 
  private:
   int64_t run(uint64_t start, uint64_t end, const Vma& vma);
+  void in_place(uint64_t start, uint64_t end);
+  bool anew(uint64_t start, uint64_t end);
   int64_t scanned(uint64_t start, uint64_t end, const Vma& vma);
   int64_t read_entries(uint64_t start, uint64_t end, const Vma& vma);
 
@@ -67,14 +73,41 @@ class Copier {
   uint64_t copied_ = 0;
 };
 
+void Copier::in_place(uint64_t start, uint64_t end) {
+  for (uint64_t at = start; at < end; at += kChunk) {
+    const uint64_t bytes = std::min(kChunk, end - at);
+    if (raw(SYS_madvise, at, bytes, kMadvPopulateWrite) == 0) copied_ += bytes;
+  }
+}
+
+// Whole huge pages of anonymous memory that can be written. False: nothing has changed.
+bool Copier::anew(uint64_t start, uint64_t end) {
+  const uint64_t bytes = end - start;
+  // Page tables move as they are between places that are alike within a huge page.
+  const int64_t room = raw(SYS_mmap, 0, bytes + kHugePage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, ~0ull, 0);
+  if (is_error(room)) return false;
+  const uint64_t aside = (static_cast<uint64_t>(room) + kHugePage - 1) & ~(kHugePage - 1);
+  const int64_t moved = raw(SYS_mremap, start, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, aside);
+  if (!is_error(moved)) {
+    std::memcpy(reinterpret_cast<void*>(start), reinterpret_cast<void*>(aside), bytes);
+    copied_ += bytes;
+  }
+  raw(SYS_munmap, static_cast<uint64_t>(room), bytes + kHugePage);
+  return !is_error(moved);
+}
+
 // [start, end) on the host is resident and private.
 int64_t Copier::run(uint64_t start, uint64_t end, const Vma& vma) {
   const bool writable = host_prot(vma.prot) & PROT_WRITE;
   if (!writable)
     if (raw(SYS_mprotect, start, end - start, PROT_READ | PROT_WRITE)) return 0;
-  for (uint64_t at = start; at < end; at += kChunk) {
-    const uint64_t bytes = std::min(kChunk, end - at);
-    if (raw(SYS_madvise, at, bytes, kMadvPopulateWrite) == 0) copied_ += bytes;
+  constexpr uint32_t kOwnWays = kVmaFile | kVmaStack | kVmaNoHuge | kVmaLocked | kVmaSysv | kVmaVdso;
+  const uint64_t low = (start + kHugePage - 1) & ~(kHugePage - 1), high = end & ~(kHugePage - 1);
+  if (low < high && !(vma.flags & kOwnWays) && anew(low, high)) {
+    in_place(start, low);
+    in_place(high, end);
+  } else {
+    in_place(start, end);
   }
   return writable ? 0 : raw(SYS_mprotect, start, end - start, static_cast<uint64_t>(host_prot(vma.prot)));
 }
