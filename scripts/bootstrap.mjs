@@ -13,9 +13,14 @@ const tasks = {
   build: { tools: ["build"], run: (args) => build(args) },
   demo: { tools: ["build", "containers", "images"], build: [], script: "build/js/scripts/demo/main.js" },
   test: {
-    tools: ["build", "containers", "images", "tests"],
+    tools: ["build", "containers", "images", "tests", "clients"],
     build: ["all"],
     script: "scripts/tasks/test.mjs",
+  },
+  "test:matrix": {
+    tools: ["build", "containers", "images", "clients"],
+    build: [],
+    script: "build/js/test/matrix/main.js",
   },
   bench: { tools: ["build", "containers", "images"], build: [], script: "build/js/bench/main.js" },
   lint: { tools: [], script: "scripts/tasks/lint.mjs" },

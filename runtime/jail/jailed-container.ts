@@ -147,7 +147,9 @@ export async function attempt(command: "create" | "exec", work: () => Promise<vo
     await work();
   } catch (error) {
     const code = error instanceof RuntimeError ? error.code : "failed";
-    throw new RuntimeError(code, `OCI runtime ${command} failed: ${messageOf(error)}`, { cause: error });
+    // Creating and starting are one command of runc's; clients know them as create.
+    const message = messageOf(error).replace(/^runc run failed/, "runc create failed");
+    throw new RuntimeError(code, `OCI runtime ${command} failed: ${message}`, { cause: error });
   }
 }
 

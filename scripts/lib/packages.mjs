@@ -20,6 +20,12 @@ const groups = {
     { package: "mmdebstrap", programs: ["mmdebstrap"] },
     { package: "debian-archive-keyring", files: ["/usr/share/keyrings/debian-archive-keyring.gpg"] },
   ],
+  clients: [
+    { package: "docker.io", programs: ["dockerd", "docker-proxy"] },
+    { package: "iptables", programs: ["iptables"] },
+    { package: "containernetworking-plugins", files: ["/usr/lib/cni/bridge"] },
+    { package: "bsdutils", programs: ["script"] },
+  ],
   tests: [
     { package: "musl-tools", programs: ["musl-gcc"] },
     { package: "g++-aarch64-linux-gnu", programs: ["aarch64-linux-gnu-g++"] },

@@ -21,6 +21,8 @@ export interface ContainerdOptions {
   shimFolders?: string[];
   /** Where containerd and its shims run; the machine's own network unless given. */
   network?: NetworkNamespace;
+  /** The configuration that serves pods, given the folder; pods are not served unless given. */
+  pods?: (folder: string) => string;
 }
 
 /** A containerd did not start, or stopped by itself. */
@@ -110,14 +112,18 @@ export class PrivateContainerd implements AsyncDisposable {
       `root = ${quote(this.root)}`,
       `state = ${quote(join(this.folder, "state"))}`,
       "oom_score = 0",
-      'disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime", "io.containerd.cri.v1.images"]',
+      ...(this.options.pods === undefined
+        ? [
+            'disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime", "io.containerd.cri.v1.images"]',
+          ]
+        : []),
       "[grpc]",
       `  address = ${quote(this.address)}`,
       "[ttrpc]",
       `  address = ${quote(this.ttrpcAddress)}`,
       '[plugins."io.containerd.internal.v1.opt"]',
       `  path = ${quote(join(this.folder, "opt"))}`,
-      "",
+      this.options.pods?.(this.folder) ?? "",
     ].join("\n");
   }
 

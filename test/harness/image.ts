@@ -135,6 +135,25 @@ async function busyboxImageOf(
   );
 }
 
+/** What holds a pod's namespaces while containers come and go: busybox, asleep. */
+export async function pauseImage(progress: Progress = () => undefined): Promise<TestImage> {
+  const busybox = await busyboxImage(progress);
+  const suite = await releaseName();
+  return cachedImage(
+    `tine.test/pause:${suite}`,
+    `pause-${suite}-${keyOf([suite])}.tar`,
+    async (scratch) => {
+      const tree = join(scratch, "pause");
+      await mkdir(tree);
+      await unpackImage(busybox, tree);
+      const rootfs = join(scratch, "pause-rootfs.tar");
+      await check(["tar", "-C", tree, "-cf", rootfs, "."]);
+      return { rootfs, command: ["/bin/sleep", "1000000000"] };
+    },
+    progress,
+  );
+}
+
 /** Unpacks an image's layers, the lowest first, into an empty folder. (White-outs are not looked at: one layer has none.) */
 export async function unpackImage(image: TestImage, folder: string): Promise<void> {
   const [read] = await readImageArchive(image.archive);

@@ -1,12 +1,13 @@
 import { join } from "node:path";
 import { check } from "../harness/command.js";
 import { PrivateContainerd } from "../harness/containerd.js";
+import { Crictl, podConfiguration } from "../harness/crictl.js";
 import { Ctr, runc, tine } from "../harness/ctr.js";
 import { PrivateDocker } from "../harness/docker.js";
-import { busyboxImage, debianImage } from "../harness/image.js";
+import { busyboxImage, debianImage, pauseImage } from "../harness/image.js";
 import { Nerdctl } from "../harness/nerdctl.js";
 import { NetworkNamespace } from "../harness/network-namespace.js";
-import { cache } from "../harness/paths.js";
+import { cache, repository } from "../harness/paths.js";
 import type { Side } from "./side.js";
 
 /** One client with both runtimes. */
@@ -31,6 +32,11 @@ async function firstLine(...command: string[]): Promise<string> {
   return (await check(command)).stdout.split("\n")[0] ?? "";
 }
 
+/**
+ * Starts them.
+ *
+ * @param names which; all unless there are some
+ */
 export async function startClients(names: readonly string[]): Promise<Clients> {
   const wants = (name: string): boolean => names.length === 0 || names.includes(name);
   const started: AsyncDisposable[] = [];
@@ -42,8 +48,13 @@ export async function startClients(names: readonly string[]): Promise<Clients> {
     for (const thing of started) await thing[Symbol.asyncDispose]();
   };
   try {
+    const pause = await pauseImage();
+    const folder = join(cache, "clients");
+    await check(["sh", join(repository, "test/matrix/fetch-clients.sh"), folder], { limit: 1_800_000 });
     const network = use(await NetworkNamespace.create());
-    const containerd = use(await PrivateContainerd.start({ network }));
+    const containerd = use(
+      await PrivateContainerd.start({ network, pods: (path) => podConfiguration(path, pause.reference) }),
+    );
     const busybox = await busyboxImage();
     const debian = await debianImage();
     const sides: ClientSides[] = [];
@@ -54,8 +65,9 @@ export async function startClients(names: readonly string[]): Promise<Clients> {
       sides.push({ name, runc: { ...common, runtime: plain }, tine: { ...common, runtime: tine } });
     };
     if (wants("docker-28")) {
-      const folder = join(cache, "clients/docker-28/usr/sbin");
-      const programs = { dockerd: join(folder, "dockerd"), docker: "docker", folder };
+      const system = join(folder, "docker-28/usr/sbin");
+      const docker28 = join(folder, "docker-28/usr/bin/docker");
+      const programs = { dockerd: join(system, "dockerd"), docker: docker28, folder: system };
       const docker = use(await PrivateDocker.start(containerd, network, programs));
       await docker.import(busybox, busyboxName);
       await docker.import(debian, debianName);
@@ -64,13 +76,28 @@ export async function startClients(names: readonly string[]): Promise<Clients> {
       add("docker-28", { client: "docker", command: docker.command(), ...images }, "runc");
     }
     if (wants("nerdctl")) {
-      const nerdctl = use(await Nerdctl.prepare(containerd, network, join(cache, "clients/bin/nerdctl")));
+      const nerdctl = use(await Nerdctl.prepare(containerd, network, join(folder, "bin/nerdctl")));
       const ctr = new Ctr(containerd, "nerdctl");
       await ctr.import(busybox);
       await ctr.import(debian);
       const images = { busybox: busybox.reference, debian: debian.reference };
       versions["nerdctl"] = `${await firstLine(...nerdctl.command("--version"))}; ${below}`;
       add("nerdctl", { client: "nerdctl", command: nerdctl.command(), ...images });
+    }
+    if (wants("crictl")) {
+      const crictl = use(await Crictl.prepare(containerd, network, join(folder, "bin/crictl")));
+      const ctr = new Ctr(containerd, "k8s.io");
+      for (const image of [pause, busybox, debian]) await ctr.import(image);
+      versions["crictl"] = `${await firstLine(...crictl.command("--version"))}; ${below}`;
+      const common = {
+        client: "crictl" as const,
+        command: crictl.command(),
+        busybox: busybox.reference,
+        debian: debian.reference,
+        network: network.command(),
+      };
+      const [plain, own] = ["runc", "tine"].map((runtime) => ({ ...common, runtime }));
+      if (plain !== undefined && own !== undefined) sides.push({ name: "crictl", runc: plain, tine: own });
     }
     return { sides, versions, stop };
   } catch (error) {

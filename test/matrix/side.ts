@@ -21,11 +21,31 @@ function quoted(word: string): string {
   return `'${word.replaceAll("'", "'\\''")}'`;
 }
 
+/** What cases for pods call besides. */
+const podVocabulary: Readonly<Record<string, string>> = {
+  pod: `
+    basis='{"metadata":{"name":"tine-pod","namespace":"default","uid":"tine-uid","attempt":1},"log_directory":"'$D'"}'
+    more=$1; [ -n "$more" ] || more={}
+    merge "$basis" "$more" > $D/pod.json
+    c runp --runtime $R $D/pod.json > $D/pod.id`,
+  container: `
+    name=$1; more=$2; shift 2
+    basis='{"metadata":{"name":"'$name'"},"image":{"image":"'$BB'"},"log_path":"'$name'.log"}'
+    command=$(node -p 'JSON.stringify({ command: process.argv.slice(1) })' -- "$@")
+    merge "$basis" "$command" "$more" > $D/$name.json
+    c create $(cat $D/pod.id) $D/$name.json $D/pod.json > $D/$name.id && c start $(cat $D/$name.id) > /dev/null`,
+  merge: `exec node -p 'JSON.stringify(Object.assign({}, ...process.argv.slice(1).map((text) => JSON.parse(text))))' -- "$@"`,
+  id: `exec cat $D/$1.id`,
+  until_ended: `exec until_ok sh -c 'c inspect "$(id '$1')" | grep -q CONTAINER_EXITED'`,
+  state: `exec c inspect --output go-template --template '{{.status.state}} {{.status.exitCode}} {{.status.reason}}' "$(id $1)"`,
+};
+
 /** The programs that the scripts of cases call, in a folder for PATH. */
 async function writeVocabulary(side: Side, folder: string): Promise<void> {
   const client = side.command.map(quoted).join(" ");
   const runtime = quoted(side.runtime);
   const programs: Record<string, string> = {
+    ...(side.client === "crictl" ? podVocabulary : {}),
     c: `exec ${client} "$@"`,
     run: `exec ${client} run --runtime ${runtime} "$@"`,
     up: `exec ${client} run --detach --runtime ${runtime} "$@" >/dev/null`,
@@ -48,9 +68,10 @@ function comparable({ status, stdout, stderr }: CommandResult): CommandResult {
       .replaceAll(/time="[^"]*"/g, "TIME")
       // What a terminal shows of an end of input that was typed.
       .replaceAll("^@", "")
-      // What nerdctl says about itself, of containerd's version and of containers that end while it looks.
+      // What clients say now and then: nerdctl of containerd's version and of containers that end while it looks,
+      // docker 20.10 of its own waiting.
       .replaceAll(
-        /^TIME level=(warning|error) msg="(failed to (parse the containerd version|inspect NetNS|remove hosts file)|forward signal child exited).*\n/gm,
+        /^TIME level=(warning|error) msg="(failed to (parse the containerd version|inspect NetNS|remove hosts file)|forward signal child exited|error waiting for container: context canceled).*\n/gm,
         "",
       )
       .replaceAll("\r\n", "\n");
@@ -83,10 +104,12 @@ export async function runCase(testCase: Case, side: Side, folder: string): Promi
     });
   } finally {
     const [program = "", ...args] = side.command;
-    const ids = (await capture([program, ...args, "ps", "--all", "--quiet"])).stdout
-      .split("\n")
-      .filter(Boolean);
-    if (ids.length > 0) await capture([program, ...args, "rm", "--force", "--volumes", ...ids]);
+    if (side.client === "crictl") await capture([program, ...args, "rmp", "--all", "--force"]);
+    else {
+      const { stdout } = await capture([program, ...args, "ps", "--all", "--quiet"]);
+      const ids = stdout.split("\n").filter((id) => id !== "");
+      if (ids.length > 0) await capture([program, ...args, "rm", "--force", "--volumes", ...ids]);
+    }
     await rm(own, { recursive: true, force: true });
   }
 }

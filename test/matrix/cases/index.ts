@@ -4,9 +4,10 @@ import { exec } from "./exec.js";
 import { files } from "./files.js";
 import { life } from "./life.js";
 import { network } from "./network.js";
+import { pods } from "./pods.js";
 import { programs } from "./programs.js";
 
-/** All cases for single containers, in the order of docs/compatibility.md. */
+/** All cases, in the order of docs/compatibility.md. */
 export const sections: Readonly<Record<string, readonly Case[]>> = {
   "Programs and their streams": programs,
   "A container's life": life,
@@ -14,4 +15,5 @@ export const sections: Readonly<Record<string, readonly Case[]>> = {
   "Identity, limits and namespaces": confinement,
   "Files and volumes": files,
   "Networks and ports": network,
+  Pods: pods,
 };

@@ -1,0 +1,49 @@
+#!/bin/sh
+# Brings the clients that Debian's release does not have into FOLDER: bin/nerdctl, bin/crictl and docker-28/.
+# What is there already is kept.
+set -eu
+folder=$1
+mkdir -p "$folder/bin"
+export CGO_ENABLED=0
+
+# MODULE@VERSION PACKAGE NAME: `go install` refuses modules that replace others, so a copy is built.
+build() {
+  [ -x "$folder/bin/$3" ] && return
+  echo "building $3 ($1)"
+  source=$(mktemp -d)
+  cached=$(go mod download -json "$1" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+  cp -r "$cached/." "$source"
+  chmod -R u+w "$source"
+  # Test helpers that want packages of their own.
+  rm -f "$source"/cmd/nerdctl/helpers/testing*.go
+  (cd "$source" && go build -buildvcs=false -mod=mod -o "$folder/bin/$3" "$2")
+  rm -rf "$source"
+}
+build github.com/containerd/nerdctl/v2@v2.2.2 ./cmd/nerdctl nerdctl
+build sigs.k8s.io/cri-tools@v1.36.0 ./cmd/crictl crictl
+
+if [ ! -x "$folder/docker-28/usr/sbin/dockerd" ]; then
+  echo "fetching docker 28 (Debian unstable)"
+  mirror=${TINE_DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -n 1)}
+  lists=$(mktemp -d)
+  mkdir -p "$lists/lists/partial" "$lists/cache/archives/partial" "$lists/parts"
+  touch "$lists/status"
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror sid main" > "$lists/sources.list"
+  cat > "$lists/apt.conf" <<END
+Dir::State "$lists";
+Dir::State::status "$lists/status";
+Dir::Cache "$lists/cache";
+Dir::Etc::sourcelist "$lists/sources.list";
+Dir::Etc::sourceparts "$lists/parts";
+Dir::Etc::parts "$lists/parts";
+Dir::Etc::preferencesparts "$lists/parts";
+APT::Sandbox::User "root";
+Acquire::Check-Valid-Until "false";
+Acquire::Languages "none";
+END
+  export APT_CONFIG="$lists/apt.conf"
+  (cd "$lists" && apt-get -q update && apt-get -q download docker.io docker-cli)
+  for package in "$lists"/*.deb; do dpkg -x "$package" "$folder/docker-28.part"; done
+  mv "$folder/docker-28.part" "$folder/docker-28"
+  rm -rf "$lists"
+fi
