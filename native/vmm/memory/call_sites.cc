@@ -30,29 +30,42 @@ void CallSites::note(Thread& t, uint64_t back, uint32_t number) {
 }
 
 bool CallSites::patch(Thread& t, uint64_t back, uint32_t number) {
+  const bool shared = t.process->thread_count.load() > 1 || space_.references.load() > 1;
+  uint8_t jump[kCallSiteBytes];
+  if (const CallSite* known = site_of_call(back)) {
+    // Either it was reached by a way round the jump, or the guest has the file's page again (MADV_DONTNEED), or another
+    // file's, for which the slot would be wrong.
+    uint8_t now[kCallSiteBytes];
+    if (!copy_in(now, {known->at}, sizeof now) || std::memcmp(now, known->code, sizeof now) != 0) return false;
+    if (!space_.is_fixed_code(known->at, back + kCallSiteBytes)) return false;
+    arch_make_call_jump(*known, jump);
+    return space_.write_code(known->at, jump, shared);
+  }
   CallSite site{};
   site.back = back;
   if (!arch_plan_call_site(site, number)) return false;
   if (!space_.is_fixed_code(site.at, back + kCallSiteBytes)) return false;
-  auto known = sites_.find(site.at);
-  if (known == sites_.end()) {
-    Region* region;
-    uint32_t index;
-    if (!find_slot(site, region, index)) return false;
-    site.slot = region->start + index * kCallSlotBytes;
-    uint8_t code[kCallSlotBytes];
-    arch_make_call_slot(site, region->start, code);
-    std::memcpy(to_host({site.slot}).ptr(), code, sizeof code);
-    region->sites[index] = site.at;
-    known = sites_.emplace(site.at, site).first;
-    any_.store(true, std::memory_order_release);
-  } else if (std::memcmp(known->second.code, site.code, sizeof site.code) != 0) {
-    return false;  // other code has come to this address; its slot would be wrong
+  Region* region;
+  uint32_t index;
+  if (!find_slot(site, region, index)) return false;
+  site.slot = region->start + index * kCallSlotBytes;
+  uint8_t code[kCallSlotBytes];
+  arch_make_call_slot(site, region->start, code);
+  std::memcpy(to_host({site.slot}).ptr(), code, sizeof code);
+  region->sites[index] = site.at;
+  sites_.emplace(site.at, site);
+  any_.store(true, std::memory_order_release);
+  arch_make_call_jump(site, jump);
+  return space_.write_code(site.at, jump, shared);
+}
+
+const CallSite* CallSites::site_of_call(uint64_t back) const {
+  for (auto it = sites_.lower_bound(back); it != sites_.begin();) {
+    --it;
+    if (it->second.back == back) return &it->second;
+    if (back - it->first > 2 * kCallSiteBytes) break;
   }
-  uint8_t jump[kCallSiteBytes];
-  arch_make_call_jump(known->second, jump);
-  const bool shared = t.process->thread_count.load() > 1 || space_.references.load() > 1;
-  return space_.write_code(known->first, jump, shared);
+  return nullptr;
 }
 
 bool CallSites::find_slot(const CallSite& site, Region*& region, uint32_t& index) {
@@ -112,6 +125,7 @@ uint64_t CallSites::original(uint64_t ip) {
 }
 
 void CallSites::leave(uint64_t start, uint64_t end) {
+  bool left = false;
   for (auto region = regions_.begin(); region != regions_.end();) {
     if (region->start >= end || region->start + kRegionBytes <= start) {
       ++region;
@@ -128,7 +142,9 @@ void CallSites::leave(uint64_t start, uint64_t end) {
     }
     space_.unmap_hidden(region->start, kRegionBytes);
     region = regions_.erase(region);
+    left = true;
   }
+  if (!left) return;
   for (auto& one : done_) one.store(0, std::memory_order_relaxed);
 }
 

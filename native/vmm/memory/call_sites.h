@@ -39,6 +39,7 @@ class CallSites {
   bool find_slot(const CallSite& site, Region*& region, uint32_t& index);
   Region* new_region(uint64_t near);
   CallSite* site_of_slot(uint64_t ip);
+  const CallSite* site_of_call(uint64_t back) const;
 
   static constexpr uint32_t kRemembered = 512;
   AddressSpace& space_;
