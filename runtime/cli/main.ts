@@ -3,9 +3,14 @@ import { SettingsError } from "../../config/errors.js";
 import { CommandLineError, ownFailure, type Command } from "./command.js";
 import { doCommand } from "./do.js";
 import { doctorCommand } from "./doctor.js";
+import { regionsCommand } from "./regions.js";
 import { version } from "./version.js";
 
-const commands: Readonly<Record<string, Command>> = { do: doCommand, doctor: doctorCommand };
+const commands: Readonly<Record<string, Command>> = {
+  do: doCommand,
+  doctor: doctorCommand,
+  regions: regionsCommand,
+};
 
 function help(): string {
   const width = Math.max(...Object.values(commands).map(({ usage }) => usage.length));

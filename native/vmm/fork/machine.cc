@@ -6,6 +6,7 @@
 
 #include <cerrno>
 
+#include "fork/board.h"
 #include "fork/fork.h"
 #include "host/raw.h"
 #include "host/report.h"
@@ -34,10 +35,13 @@ int64_t give_memory_to_child(ForkChild& child) {
   AddressSpace& space = *p.space;
   space.vm.abandon(p, !child.shares_descriptors);
   space.drop_not_inherited();
+  board.forks = 0;
+  board.copied = 0;
   // Before there is a machine, which would have to be told of every page that changes.
   if (auto* chosen = fork_strategy(p).copies) {
     const int64_t copied = copy_shared_pages(p, chosen);
     if (is_error(copied)) return copied;
+    board.copied = static_cast<uint64_t>(copied);
   }
   if (int64_t result = space.create_machine(p)) return result;
   int64_t result = 0;

@@ -126,6 +126,9 @@ class AddressSpace {
   uint64_t code_start = 0, code_end = 0, data_start = 0, data_end = 0;
   bool lock_future = false;
 
+  // Tells `tine regions` where the mappings are (fork/board.h).
+  void show_on_board();
+
   // For the loader, which runs before any thread does: registers a mapping made on the host.
   void insert(const Vma& vma);
   // The same with page tables, for a mapping that took the place of another.

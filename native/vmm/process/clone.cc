@@ -7,6 +7,7 @@
 #include <new>
 
 #include "arch/arch.h"
+#include "fork/board.h"
 #include "fork/fork.h"
 #include "host/raw.h"
 #include "host/report.h"
@@ -213,6 +214,7 @@ int64_t clone_process(Thread& t, const Request& q) {
   AllSignalsBlocked blocked;
   lock_for_fork(t);
   result = raw(SYS_clone3, arg(&host.args), sizeof host.args);
+  if (result > 0) __atomic_fetch_add(&board.forks, 1, __ATOMIC_RELAXED);
   unlock_after_fork(t);
   if (result != 0) return result;
 

@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "fork/board.h"
 #include "fork/fork.h"
 #include "host/raw.h"
 #include "host/report.h"
@@ -156,6 +157,7 @@ void make_machine(Thread& t) {
   Process& p = *t.process;
   p.space = new AddressSpace;
   if (!p.space->create()) fail(kCannotStart, "page tables", -ENOMEM);
+  p.space->show_on_board();
   p.space->prepare_kernel_half();
   if (int64_t result = p.space->create_machine(p)) fail(kCannotStart, "cannot create a virtual machine", result);
   int64_t error;
@@ -192,6 +194,8 @@ void load_and_run(Thread& t, Image& image, const Arguments& arguments) {
     const int64_t load = raw(SYS_openat, static_cast<uint64_t>(p.proc_fd), arg("loadavg"), O_RDONLY | O_CLOEXEC);
     if (!is_error(load)) p.load_fd = static_cast<int>(own_descriptor(p, static_cast<int>(load), kVcpuPlace, true));
   }
+  board.asked = static_cast<uint32_t>(p.fork_strategy);
+  board.translated = p.translated;
   set_guest_mask(t, t.mask);
   run_thread(t);
 }

@@ -1,0 +1,23 @@
+// What `tine regions` reads of a monitor from outside, through /proc/PID/mem: found by its first bytes in the monitor's
+// own data, and pointing at the live map of mappings, so that keeping it up costs nothing.
+// runtime/fork/board.ts reads it; a change here raises kBoardVersion.
+#pragma once
+#include <cstdint>
+
+namespace tine {
+
+constexpr uint32_t kBoardVersion = 1;
+
+struct Board {
+  char magic[16];
+  uint32_t version;
+  uint32_t asked;       // Strategy
+  uint32_t translated;  // 1: runs under a translator
+  uint32_t forks;       // made by this process
+  uint64_t window_bit;  // host address = guest address XOR this
+  uint64_t copied;      // bytes that became this process's own when it was forked
+  uint64_t mappings;    // address of the header node of the map
+};
+extern Board board;
+
+}  // namespace tine

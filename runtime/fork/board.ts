@@ -1,0 +1,107 @@
+import { closeSync, openSync, readFileSync, readSync, statSync } from "node:fs";
+import { RuntimeError, messageOf } from "../errors.js";
+
+/** native/vmm/fork/board.h: how a monitor shows its mappings to whoever may read its memory. */
+const magic = Buffer.from("74696e652d626f6172640a1a0099e701", "hex");
+const version = 1;
+const boardBytes = 56;
+
+/** A node of libstdc++'s map: colour, parent, left, right, key, then the mapping. */
+const nodeBytes = 64;
+const mostNodes = 200_000;
+
+/** A mapping of a guest, with guest addresses. */
+export interface GuestMapping {
+  readonly start: number;
+  readonly end: number;
+  /** PROT_READ 1, PROT_WRITE 2, PROT_EXEC 4. */
+  readonly protection: number;
+  /** kVma… of native/vmm/memory/address_space.h. */
+  readonly flags: number;
+}
+
+export interface Board {
+  /** Index into the strategies. */
+  readonly asked: number;
+  readonly translated: boolean;
+  /** Forks that this process has made. */
+  readonly forks: number;
+  /** Bytes that became its own when it was forked itself. */
+  readonly copied: number;
+  /** What a host address differs by from a guest's. */
+  readonly windowBit: bigint;
+  readonly mappings: readonly GuestMapping[];
+}
+
+/**
+ * Reads a monitor's board while it runs; mappings that change meanwhile may be missed.
+ *
+ * @param pid - a process of the host
+ * @throws RuntimeError `not-found` when it is no guest's, or cannot be read
+ */
+export function readBoard(pid: number): Board {
+  let memory: number;
+  try {
+    memory = openSync(`/proc/${pid}/mem`, "r");
+  } catch (error) {
+    throw new RuntimeError("not-found", `process ${pid} cannot be looked at: ${messageOf(error)}`);
+  }
+  try {
+    const at = findBoard(pid, memory);
+    if (at === undefined) throw new RuntimeError("not-found", `process ${pid} is no guest of Tine`);
+    const board = readAt(memory, at, boardBytes);
+    const found = board.readUInt32LE(16);
+    if (found !== version) {
+      throw new RuntimeError("failed", `process ${pid} runs another version of Tine (board ${found})`);
+    }
+    return {
+      asked: board.readUInt32LE(20),
+      translated: board.readUInt32LE(24) === 1,
+      forks: board.readUInt32LE(28),
+      windowBit: board.readBigUInt64LE(32),
+      copied: Number(board.readBigUInt64LE(40)),
+      mappings: readMappings(memory, Number(board.readBigUInt64LE(48))),
+    };
+  } finally {
+    closeSync(memory);
+  }
+}
+
+/** In the data that the monitor's own executable maps. */
+function findBoard(pid: number, memory: number): number | undefined {
+  const { ino } = statSync(`/proc/${pid}/exe`);
+  for (const line of readFileSync(`/proc/${pid}/maps`, "utf8").split("\n")) {
+    const parts = /^([0-9a-f]+)-([0-9a-f]+) rw-p \S+ \S+ (\d+)/.exec(line);
+    if (parts?.[1] === undefined || parts[2] === undefined || Number(parts[3]) !== ino) continue;
+    const start = Number.parseInt(parts[1], 16);
+    const offset = readAt(memory, start, Number.parseInt(parts[2], 16) - start).indexOf(magic);
+    if (offset >= 0) return start + offset;
+  }
+  return undefined;
+}
+
+function readMappings(memory: number, header: number): GuestMapping[] {
+  const mappings: GuestMapping[] = [];
+  const links = readAt(memory, header, 32);
+  const waiting = [Number(links.readBigUInt64LE(8))];
+  for (let seen = 0; seen < mostNodes; seen++) {
+    const address = waiting.pop();
+    if (address === undefined) break;
+    if (address === 0) continue;
+    const node = readAt(memory, address, nodeBytes);
+    mappings.push({
+      start: Number(node.readBigUInt64LE(40)),
+      end: Number(node.readBigUInt64LE(48)),
+      protection: node.readUInt32LE(56),
+      flags: node.readUInt32LE(60),
+    });
+    waiting.push(Number(node.readBigUInt64LE(16)), Number(node.readBigUInt64LE(24)));
+  }
+  return mappings.sort((a, b) => a.start - b.start);
+}
+
+function readAt(memory: number, position: number, bytes: number): Buffer {
+  const buffer = Buffer.alloc(bytes);
+  const got = readSync(memory, buffer, 0, bytes, position);
+  return got === bytes ? buffer : buffer.subarray(0, Math.max(got, 0));
+}
