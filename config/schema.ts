@@ -145,7 +145,10 @@ export const schema = {
   node: {
     description: "The Node.js that runs the shim.",
     keys: {
-      path: program("", "Empty: the one that Tine was built with. `TINE_NODE` in containerd's environment goes before it."),
+      path: program(
+        "",
+        "Empty: the one that Tine was built with. `TINE_NODE` in containerd's environment goes before it.",
+      ),
     },
   },
 } as const satisfies Record<string, Section>;

@@ -92,7 +92,12 @@ export class PreparedJail {
     const translators = programs.translators.open(settings.translators, translatorsDescriptor(hasSeccomp));
     const gate = gateSuffices(original) ? new StartGate() : undefined;
     try {
-      const common = { limits, forkStrategy, tuning: settings.tuning, translators: translators !== undefined };
+      const common = {
+        limits,
+        forkStrategy,
+        tuning: settings.tuning,
+        translators: translators !== undefined,
+      };
       const startDescriptor =
         gate === undefined
           ? undefined

@@ -1,6 +1,7 @@
 // A forked child's memory: which strategy gives it, one file a strategy (fork/README.md).
 #pragma once
 #include "arch/arch.h"
+#include "fork/word.h"
 #include "memory/address_space.h"
 #include "process/thread.h"
 
@@ -24,6 +25,7 @@ struct ForkChild {
   Thread& thread;
   const CpuState& state;     // the parent's registers at the call
   bool shares_descriptors;   // CLONE_FILES: the parent's descriptors are not ours to close
+  ForkWord& word;            // the parent waits for it
 };
 
 // Runs in the child, right after the host fork: gives it a machine of its own over its memory, its one thread a

@@ -39,6 +39,8 @@ int64_t give_memory_to_child(ForkChild& child) {
   board.copied = 0;
   // Before there is a machine, which would have to be told of every page that changes.
   if (auto* chosen = fork_strategy(p).copies) {
+    // Copying takes its time, and the parent has better to do than to wait for it.
+    child.word.tell(0);
     const int64_t copied = copy_shared_pages(p, chosen);
     if (is_error(copied)) return copied;
     board.copied = static_cast<uint64_t>(copied);
@@ -49,6 +51,7 @@ int64_t give_memory_to_child(ForkChild& child) {
   if (!t.vcpu) return result;
   result = restore_cpu_state(*t.vcpu, child.state);
   if (is_error(result)) return result;
+  child.word.tell(0);
   first_run_in_helper(*t.vcpu, true);
   return 0;
 }

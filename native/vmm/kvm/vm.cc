@@ -16,6 +16,13 @@ namespace {
 
 uint64_t run_bytes = 0;
 
+// Making a machine waits for kernel threads of KVM's own, and a signal that arrives meanwhile interrupts that.
+int64_t make(int fd, unsigned long request, uint64_t argument) {
+  for (;;) {
+    const int64_t made = raw(SYS_ioctl, static_cast<uint64_t>(fd), request, argument);
+    if (made != -EINTR) return made;
+  }
+}
 
 }  // namespace
 
@@ -26,7 +33,7 @@ uint64_t kvm_run_bytes(int kvm_fd) {
 
 int64_t Vm::create(Process& process) {
   RoomForDescriptors room(process);
-  int64_t made = raw(SYS_ioctl, static_cast<uint64_t>(process.kvm_fd), KVM_CREATE_VM, arch_machine_type(process.kvm_fd));
+  int64_t made = make(process.kvm_fd, KVM_CREATE_VM, arch_machine_type(process.kvm_fd));
   if (is_error(made)) return made;
   int64_t owned = own_descriptor(process, static_cast<int>(made), kVmPlace, true);
   if (is_error(owned)) return owned;
@@ -67,7 +74,7 @@ Vcpu* Vm::acquire(Process& process, int64_t& error) {
     bool threaded = process.thread_count.load() > 1;
     if (threaded) process.descriptor_gate.close();
     RoomForDescriptors room(process);
-    int64_t made = raw(SYS_ioctl, static_cast<uint64_t>(fd), KVM_CREATE_VCPU, index);
+    int64_t made = make(fd, KVM_CREATE_VCPU, index);
     owned = is_error(made) ? made : own_descriptor(process, static_cast<int>(made), kVcpuPlace, true);
     if (threaded) process.descriptor_gate.open();
   }

@@ -9,6 +9,7 @@
 #include "arch/arch.h"
 #include "fork/board.h"
 #include "fork/fork.h"
+#include "fork/word.h"
 #include "host/raw.h"
 #include "host/report.h"
 #include "kvm/vcpu.h"
@@ -203,6 +204,24 @@ int64_t clone_sharing_memory(Thread& t, const Request& q) {
   return result;
 }
 
+// A child that got no machine never was: it is reaped, and its signal and descriptor are taken back.
+void forget_stillborn(const Request& q, int child) {
+  int status;
+  while (raw(SYS_wait4, static_cast<uint64_t>(child), arg(&status), __WALL, 0) == -EINTR) {
+  }
+  SignalSet pending = 0;
+  const SignalSet its = q.exit_signal ? signal_bit(static_cast<int>(q.exit_signal)) : 0;
+  if (raw(SYS_rt_sigpending, arg(&pending), 8) == 0 && (pending & its)) {
+    siginfo_t info{};
+    const timespec at_once{};
+    const int64_t taken = raw(SYS_rt_sigtimedwait, arg(&its), arg(&info), arg(&at_once), 8);
+    // Signals of that number do not queue: another child's would have been lost in this one's.
+    if (taken > 0 && info.si_pid != child) raw(SYS_kill, static_cast<uint64_t>(raw(SYS_getpid)), q.exit_signal);
+  }
+  int32_t descriptor;
+  if ((q.flags & CLONE_PIDFD) && get(descriptor, q.pidfd)) raw(SYS_close, static_cast<uint64_t>(descriptor));
+}
+
 int64_t clone_process(Thread& t, const Request& q) {
   HostArguments host;
   if (int64_t result = host_arguments(q, host)) return result;
@@ -210,13 +229,21 @@ int64_t clone_process(Thread& t, const Request& q) {
   int64_t result = save_cpu_state(*t.vcpu, state);
   if (is_error(result)) return result;
   if (q.flags & CLONE_FILES) t.process->shares_files = true;
-  ForkChild child{t, state, (q.flags & CLONE_FILES) != 0};
+  ForkWord word;
+  if (word.error()) return word.error();
+  ForkChild child{t, state, (q.flags & CLONE_FILES) != 0, word};
   AllSignalsBlocked blocked;
   lock_for_fork(t);
   result = raw(SYS_clone3, arg(&host.args), sizeof host.args);
   if (result > 0) __atomic_fetch_add(&board.forks, 1, __ATOMIC_RELAXED);
   unlock_after_fork(t);
-  if (result != 0) return result;
+  if (is_error(result)) return result;
+  if (result) {
+    const int64_t failure = word.hear(static_cast<int>(result));
+    if (!failure) return result;
+    forget_stillborn(q, static_cast<int>(result));
+    return failure == -ENOMEM ? failure : -EAGAIN;
+  }
 
   Process& p = *t.process;
   t.tid = static_cast<int>(raw(SYS_gettid));
@@ -234,8 +261,8 @@ int64_t clone_process(Thread& t, const Request& q) {
   if (q.flags & CLONE_CHILD_SETTID) (void)put(q.child_tid, t.tid);
   result = give_memory_to_child(child);
   if (result) {
-    // The parent has its pid already: the child dies as of the kernel's own hand.
-    report("no machine for a forked child: error %ld", static_cast<long>(-result));
+    // Where the parent was told that all is well, the child dies as by the kernel's own hand.
+    if (!word.tell(result)) report("no machine for a forked child: error %ld", static_cast<long>(-result));
     raw(SYS_kill, static_cast<uint64_t>(p.pid), SIGKILL);
     raw(SYS_exit_group, 128 + SIGKILL);
   }
