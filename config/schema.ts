@@ -119,7 +119,7 @@ export const schema = {
     description: "How system calls are served.",
     keys: {
       exitless: choice(
-        "off",
+        "auto",
         "Whether a second thread of the monitor stays in KVM while the first serves calls. See docs/exitless.md.",
         {
           off: "never",

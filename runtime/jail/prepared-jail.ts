@@ -5,10 +5,11 @@ import { parseLossless, stringifyLossless } from "../../oci/lossless.js";
 import { messageOf, RuntimeError } from "../errors.js";
 import { chooseStrategy, forkAnnotation } from "../fork/strategy.js";
 import type { MonitorLog } from "../monitor/log.js";
+import { tuningWithin } from "../monitor/tuning.js";
 import type { JailPrograms } from "../monitor/programs.js";
 import type { InheritedTranslators } from "../monitor/translators.js";
 import type { RuntimeSettings } from "../settings.js";
-import { fieldsOf, textOf, type Fields } from "./fields.js";
+import { fieldsOf, integerOf, textOf, type Fields } from "./fields.js";
 import { inheritedLimits } from "./limits.js";
 import { compileSeccompProfile } from "./seccomp.js";
 import { gateSuffices, StartGate } from "./start-gate.js";
@@ -92,12 +93,9 @@ export class PreparedJail {
     const translators = programs.translators.open(settings.translators, translatorsDescriptor(hasSeccomp));
     const gate = gateSuffices(original) ? new StartGate() : undefined;
     try {
-      const common = {
-        limits,
-        forkStrategy,
-        tuning: settings.tuning,
-        translators: translators !== undefined,
-      };
+      const cpu = fieldsOf(fieldsOf(fieldsOf(original["linux"])?.["resources"])?.["cpu"]);
+      const tuning = tuningWithin(settings.tuning, integerOf(cpu?.["quota"]), integerOf(cpu?.["period"]));
+      const common = { limits, forkStrategy, tuning, translators: translators !== undefined };
       const startDescriptor =
         gate === undefined
           ? undefined

@@ -1,8 +1,13 @@
 // The run loop: enter the guest, see why it left, serve it, go on.
+#include <signal.h>
+#include <time.h>
+
 #include <cerrno>
 
 #include "arch/arch.h"
+#include "fork/fork.h"
 #include "host/report.h"
+#include "kvm/runner.h"
 #include "kvm/vcpu.h"
 #include "memory/address_space.h"
 #include "process/threads.h"
@@ -84,6 +89,21 @@ void serve_page_fault(Thread& t, const ExceptionInfo& e) {
   }
 }
 
+// A machine's first run makes a thread of the kernel's, for which there is no room now: as many tasks as the limits
+// allow. Room comes when others end.
+void await_kernel_thread(Thread& t) {
+  constexpr int64_t kPause = 1'000'000;  // ns
+  constexpr uint32_t kPatience = 10'000;
+  if (++t.machine_waits > kPatience) {
+    report("no room for the machine's thread under the limit of processes");
+    die_by_signal(t, SIGKILL);
+  }
+  const timespec pause{0, kPause};
+  raw(SYS_nanosleep, arg(&pause), 0);
+  unpair(t);
+  first_run_in_helper(*t.vcpu, false);
+}
+
 }  // namespace
 
 void run_thread(Thread& t) {
@@ -91,6 +111,10 @@ void run_thread(Thread& t) {
     if (t.pending) deliver_pending(t, false, 0);
     int64_t result = enter_guest(t);
     if (t.vcpu->run->immediate_exit && !t.pending) t.vcpu->run->immediate_exit = 0;
+    if (result == -EAGAIN) {
+      await_kernel_thread(t);
+      continue;
+    }
     ExceptionInfo exception;
     switch (arch_classify(*t.vcpu, result, exception)) {
       case Exit::kSystemCall: serve_system_call(t); break;

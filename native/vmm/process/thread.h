@@ -126,6 +126,7 @@ struct Thread {
   // A fault that comes again and again at one place although it was served.
   uint64_t fault_ip = 0, fault_address = 0;
   uint32_t fault_repeats = 0;
+  uint32_t machine_waits = 0;      // kvm/loop.cc, await_kernel_thread()
   // SIGSEGV and SIGBUS sent while the guest blocks them: the host never blocks these two, so they wait here.
   SignalSet held = 0;
   siginfo_t held_info[2]{};

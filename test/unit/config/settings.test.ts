@@ -91,7 +91,7 @@ describe("tine.toml", () => {
           mips64le: "",
           loong64: "",
         },
-        calls: { exitless: "off" },
+        calls: { exitless: "auto" },
         memory: { huge_pages: "auto" },
         node: { path: "" },
       },

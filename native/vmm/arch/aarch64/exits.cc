@@ -100,7 +100,7 @@ int64_t run_to_exit(Vcpu& vcpu) {
     vcpu.run->immediate_exit = 0;
     int64_t result = vcpu.enter();
     if (stands_in_stub(vcpu, result)) return 0;
-    if (result != -EINTR && result != -EAGAIN) return result < 0 ? result : -EIO;
+    if (result != -EINTR) return result < 0 ? result : -EIO;
   }
 }
 
@@ -121,7 +121,7 @@ void arch_translation_changed() { changed.store(true, std::memory_order_release)
 
 Exit arch_classify(Vcpu& vcpu, int64_t result, ExceptionInfo& e) {
   bool host_fault = result == -EFAULT;
-  if (result == -EINTR || result == -EAGAIN || host_fault) {
+  if (result == -EINTR || host_fault) {
     // The registers are in the machine, perhaps half in the frame: an interrupt makes the stub bring them all out. Where
     // the stub was at work anyway it finishes that, for a system call or a fault like any other.
     set_interrupt_line(vcpu, true);

@@ -153,7 +153,7 @@ Exit arch_classify(Vcpu& vcpu, int64_t result, ExceptionInfo& e) {
   bool supervisor = (run->s.regs.sregs.cs.selector & 3) == 0;
   vcpu.entered_by_stub = false;
   vcpu.left_with_post = false;
-  if (result == -EINTR || result == -EAGAIN || (result == 0 && run->exit_reason == KVM_EXIT_IO)) {
+  if (result == -EINTR || (result == 0 && run->exit_reason == KVM_EXIT_IO)) {
     StubPlace place = stub_place(vcpu);
     if (place != StubPlace::kOutside) {
       if (place == StubPlace::kPosted || place == StubPlace::kReturning) {
