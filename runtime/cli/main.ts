@@ -4,12 +4,18 @@ import { CommandLineError, ownFailure, type Command } from "./command.js";
 import { doCommand } from "./do.js";
 import { doctorCommand } from "./doctor.js";
 import { regionsCommand } from "./regions.js";
+import { logsCommand } from "./logs.js";
+import { psCommand } from "./ps.js";
+import { setupCommand } from "./setup.js";
 import { version } from "./version.js";
 
 const commands: Readonly<Record<string, Command>> = {
   do: doCommand,
   doctor: doctorCommand,
   regions: regionsCommand,
+  logs: logsCommand,
+  ps: psCommand,
+  setup: setupCommand,
 };
 
 function help(): string {

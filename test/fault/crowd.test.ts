@@ -10,7 +10,7 @@ describe("fifty containers of eight clients at once", () => {
 
   it("all give their output and status, and leave nothing, nor a descriptor of the daemon", async function () {
     this.timeout(120_000);
-    await using containerd = await PrivateContainerd.start({ keepImages: true });
+    await using containerd = await PrivateContainerd.start();
     const ctr = new Ctr(containerd);
     const image = await busyboxImage();
     await ctr.import(image);

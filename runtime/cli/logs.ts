@@ -1,0 +1,44 @@
+import { readFileSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { loadSettings } from "../../config/settings.js";
+import { systemCodeOf } from "../errors.js";
+import { CommandLineError, ownFailure, parseArguments, type Command } from "./command.js";
+import { findContainer } from "./containers.js";
+
+const explanation = `What the monitors of a container that runs have reported: faults, refused calls, what went wrong. It is not what
+the container's programs wrote: that is what ctr, docker logs, nerdctl logs and crictl logs show. ID may be the
+beginning of one. Reports go to containerd's log too, and there they stay when the container is gone.
+`;
+
+/** `tine logs ID`: what a container's monitors reported. */
+export const logsCommand: Command = {
+  usage: "logs ID",
+  summary: "shows what a container's monitors reported",
+  run(args) {
+    const { options, operands } = parseArguments(args, { "--help": false });
+    if (options.has("--help")) {
+      writeSync(1, `usage: tine ${logsCommand.usage}\n\n${explanation}`);
+      return 0;
+    }
+    const [id, ...rest] = operands;
+    if (id === undefined) throw new CommandLineError("no container given");
+    if (rest.length > 0) throw new CommandLineError(`logs takes one container, not ${rest.length + 1}`);
+    const container = findContainer(loadSettings().runtime.root, id);
+    if (container === undefined) {
+      writeSync(2, `tine logs: no container ${JSON.stringify(id)} runs, or several begin so; see tine ps\n`);
+      return ownFailure;
+    }
+    writeSync(1, reports(container.bundle));
+    return 0;
+  },
+};
+
+/** The file is made with the first report. */
+function reports(bundle: string): string {
+  try {
+    return readFileSync(join(bundle, "monitor.log"), "utf8");
+  } catch (error) {
+    if (systemCodeOf(error) === "ENOENT") return "";
+    throw error;
+  }
+}

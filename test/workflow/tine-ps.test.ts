@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { capture, check } from "../harness/command.js";
+import { PrivateContainerd } from "../harness/containerd.js";
+import { Ctr, freshId } from "../harness/ctr.js";
+import { busyboxImage } from "../harness/image.js";
+import { programs } from "../harness/paths.js";
+
+const tine = join(programs, "tine");
+
+interface Listed {
+  id: string;
+  namespace: string;
+  pid: number;
+  bundle: string;
+  processes: { pid: number; depth: number; resident: number; own: number; command: string }[];
+}
+
+describe("tine ps and tine logs", () => {
+  it("show a container's processes and its monitors' reports while it runs", async () => {
+    await using containerd = await PrivateContainerd.start();
+    const ctr = new Ctr(containerd);
+    const image = await busyboxImage();
+    await ctr.import(image);
+    const id = freshId("listed");
+    const script = "sleep 1000 & (sleep 1001; true) & wait";
+    await ctr.check(ctr.runArguments(image, ["sh", "-c", script], { id, flags: ["--detach"] }));
+
+    let container: Listed | undefined;
+    const sleeps = (): number =>
+      container?.processes.filter(({ command }) => command.startsWith("sleep")).length ?? 0;
+    for (let tries = 0; tries < 50 && sleeps() < 2; tries += 1) {
+      const all = JSON.parse((await check([tine, "ps", "--json"])).stdout) as Listed[];
+      container = all.find((listed) => listed.id === id);
+    }
+    assert.ok(container);
+    const shapes = container.processes.map(({ depth, command }) => [depth, command]);
+    const shell = `sh -c ${script}`;
+    assert.deepEqual(shapes.sort(), [
+      [0, shell],
+      [1, shell],
+      [1, "sleep 1000"],
+      [2, "sleep 1001"],
+    ]);
+    assert.deepEqual([container.namespace, container.processes[0]?.pid], ["tine-test", container.pid]);
+    for (const { resident, own } of container.processes) assert.ok(own > 0 && resident >= own);
+    assert.match(
+      (await check([tine, "ps"])).stdout,
+      new RegExp(`^${id} +tine-test +${container.pid} +4 `, "m"),
+    );
+    assert.ok((await check([tine, "ps", "--quiet"])).stdout.split("\n").includes(id));
+
+    assert.deepEqual(await capture([tine, "logs", id]), { status: 0, stdout: "", stderr: "" });
+    await writeFile(join(container.bundle, "monitor.log"), "a report\n");
+    assert.deepEqual(await capture([tine, "logs", id]), { status: 0, stdout: "a report\n", stderr: "" });
+
+    await ctr.check(["task", "rm", "--force", id]);
+    const gone = await capture([tine, "logs", id]);
+    assert.deepEqual([gone.status, gone.stdout], [125, ""]);
+    assert.ok(!(await check([tine, "ps", "--quiet"])).stdout.split("\n").includes(id));
+  });
+});
