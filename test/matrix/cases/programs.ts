@@ -65,7 +65,13 @@ export const programs: readonly Case[] = [
   {
     title: "--init: orphans are reaped, signals forwarded",
     quick: true,
+    clients: ["docker"],
     script: `up --init --name $N $BB sh -c 'trap "echo term; exit 3" TERM; (sleep 0.1 &); sleep 0.7; ps -o stat | grep -c Z; while :; do sleep 0.1; done'; sleep 1.5; c exec $N sh -c 'cat /proc/1/comm'; c stop -t 5 $N >/dev/null; c logs $N; c inspect -f '{{.State.ExitCode}}' $N`,
+  },
+
+  {
+    title: "--init in an image with a C library",
+    script: `up --init --name $N $DEB sh -c 'trap "echo term; exit 3" TERM; (sleep 0.1 &); sleep 0.7; ps -o stat | grep -c Z; while :; do sleep 0.1; done'; sleep 1.5; c exec $N sh -c 'cat /proc/1/comm'; c stop -t 5 $N >/dev/null; c logs $N; c inspect -f '{{.State.ExitCode}}' $N`,
   },
   { title: "8 containers' output in turn", script: `for i in $(seq 8); do run --rm $BB echo $i; done` },
 ];
