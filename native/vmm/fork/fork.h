@@ -38,8 +38,10 @@ int64_t copy_shared_pages(Process& process, bool (*chosen)(const Vma& vma));
 
 // Makes the first KVM_RUN of a new machine in a helper that ends at once. Since Linux 6.14 the first run starts a
 // kernel thread in the caller's thread group, which would be visible, counted by the pids limit, and in the way of
-// unshare(CLONE_NEWUSER); in the helper it goes with it.
+// unshare(CLONE_NEWUSER); in the helper it goes with it. Both need room under the pids limit and RLIMIT_NPROC for a
+// moment: -EAGAIN where none came within `patience` pauses of 5 ms, else 0.
 // `childless`: the process has no other children, so the helper can be reaped without counting in RUSAGE_CHILDREN.
-void first_run_in_helper(Vcpu& vcpu, bool childless);
+constexpr int kBriefly = 4, kPatience = 6000;
+int64_t first_run_in_helper(Vcpu& vcpu, bool childless, int patience);
 
 }  // namespace tine

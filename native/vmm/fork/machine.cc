@@ -3,6 +3,7 @@
 #include <linux/sched.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include <cerrno>
 
@@ -51,20 +52,44 @@ int64_t give_memory_to_child(ForkChild& child) {
   if (!t.vcpu) return result;
   result = restore_cpu_state(*t.vcpu, child.state);
   if (is_error(result)) return result;
-  child.word.tell(0);
-  first_run_in_helper(*t.vcpu, true);
-  return 0;
+  // Once the parent believes in its child, a late beginning is better than none; before, its fork can still fail.
+  const bool believed = fork_strategy(p).copies;
+  result = first_run_in_helper(*t.vcpu, true, believed ? kPatience : kBriefly);
+  if (!result) child.word.tell(0);
+  return result;
 }
 
-static void helper_main(void* raw_vcpu) {
-  auto* vcpu = static_cast<Vcpu*>(raw_vcpu);
-  vcpu->enter();
+namespace {
+
+constexpr timespec kPause{0, 5'000'000};
+
+struct Helper {
+  Vcpu& vcpu;
+  int64_t result;
+};
+
+void helper_main(void* raw_helper) {
+  auto& helper = *static_cast<Helper*>(raw_helper);
+  helper.result = helper.vcpu.enter();
   raw(SYS_exit_group, 0);  // the kernel's thread goes with the group
 }
 
-void first_run_in_helper(Vcpu& vcpu, bool childless) {
+// -EINTR: the run was made, and left at once as told.
+int64_t run_once(clone_args& args, Vcpu& vcpu) {
+  Helper helper{vcpu, 0};
+  const int64_t pid = tine_clone3(&args, sizeof args, helper_main, &helper);
+  if (is_error(pid)) return pid;
+  int status;
+  while (raw(SYS_wait4, static_cast<uint64_t>(pid), arg(&status), __WALL, 0) == -EINTR) {
+  }
+  return helper.result;
+}
+
+}  // namespace
+
+int64_t first_run_in_helper(Vcpu& vcpu, bool childless, int patience) {
   Thread* block = new_thread_block();
-  if (!block) return;
+  if (!block) return -ENOMEM;
   vcpu.run->immediate_exit = 1;
   clone_args args{};
   args.flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_VFORK | CLONE_UNTRACED;
@@ -77,15 +102,15 @@ void first_run_in_helper(Vcpu& vcpu, bool childless) {
     args.exit_signal = SIGCHLD;
     set_host_action(SIGCHLD, ignored);
   }
-  int64_t helper = tine_clone3(&args, sizeof args, helper_main, &vcpu);
-  if (!is_error(helper)) {
-    int status;
-    while (raw(SYS_wait4, static_cast<uint64_t>(helper), arg(&status), __WALL, 0) == -EINTR) {
-    }
+  int64_t result = run_once(args, vcpu);
+  for (int i = 0; result == -EAGAIN && i < patience; i++) {
+    raw(SYS_nanosleep, arg(&kPause), 0);
+    result = run_once(args, vcpu);
   }
   if (childless) set_host_action(SIGCHLD, current().process->handlers->action[SIGCHLD - 1]);
   release_thread_block(block);
   vcpu.run->immediate_exit = 0;
+  return result == -EAGAIN ? result : 0;
 }
 
 }  // namespace tine

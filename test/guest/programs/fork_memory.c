@@ -188,6 +188,32 @@ static void on_signal(int number) {
 }
 
 // An argument: qemu-user runs this, which drops MADV_WIPEONFORK and MADV_DONTFORK.
+static int open_descriptors(void) {
+    int open = 0;
+    for (int fd = 0; fd < 1024; fd++) open += fcntl(fd, F_GETFD) >= 0;
+    return open;
+}
+
+// Children that are killed at every moment of their coming into being, and after it.
+static void killed_on_the_way(void) {
+    int before = open_descriptors(), clean = 0;
+    for (int i = 0; i < 60; i++) {
+        pid_t child = fork();
+        MUST(child >= 0);
+        if (child == 0)
+            for (;;) pause();
+        if (i) usleep((useconds_t)i * 60);
+        MUST(kill(child, SIGKILL) == 0);
+        int status = -1;
+        MUST(waitpid(child, &status, 0) == child);
+        clean += WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    }
+    CHECK_EQ("children killed while they are made die of just that", clean, 60);
+    CHECK_ERRNO("and leave nobody", wait(NULL), ECHILD);
+    CHECK_EQ("and no descriptor", open_descriptors(), before);
+    CHECK("and the parent's memory as it was", stable_is_right(0));
+}
+
 int main(int count, char **arguments) {
     (void)arguments;
     stable = map(kStable * PAGE, PROT_READ | PROT_WRITE, 0);
@@ -201,6 +227,7 @@ int main(int count, char **arguments) {
     signal(SIGUSR1, on_signal);
     raise(SIGUSR1);
     CHECK_EQ("a fork inside a signal handler", check_failures, 0);
+    killed_on_the_way();
     struct rlimit none = {0, 0};
     pid_t child = fork();
     if (child == 0) {
