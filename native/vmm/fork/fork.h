@@ -32,7 +32,7 @@ struct ForkChild {
 // vCPU with the parent's registers. 0 or -errno.
 int64_t give_memory_to_child(ForkChild& child);
 
-// For strategies that copy, in the child, while it has neither a second thread nor a machine: every page of the
+// For strategies that copy, in the child, while nothing of it runs: every page of the
 // chosen mappings that the host's fork shares becomes the child's alone. Bytes copied, or -errno.
 int64_t copy_shared_pages(Process& process, bool (*chosen)(const Vma& vma));
 

@@ -38,25 +38,23 @@ int64_t give_memory_to_child(ForkChild& child) {
   space.drop_not_inherited();
   board.forks = 0;
   board.copied = 0;
-  // Before there is a machine, which would have to be told of every page that changes.
-  if (auto* chosen = fork_strategy(p).copies) {
-    // Copying takes its time, and the parent has better to do than to wait for it.
-    child.word.tell(0);
-    const int64_t copied = copy_shared_pages(p, chosen);
-    if (is_error(copied)) return copied;
-    board.copied = static_cast<uint64_t>(copied);
-  }
   if (int64_t result = space.create_machine(p)) return result;
   int64_t result = 0;
   t.vcpu = space.vm.acquire(p, result);
   if (!t.vcpu) return result;
   result = restore_cpu_state(*t.vcpu, child.state);
   if (is_error(result)) return result;
-  // Once the parent believes in its child, a late beginning is better than none; before, its fork can still fail.
-  const bool believed = fork_strategy(p).copies;
-  result = first_run_in_helper(*t.vcpu, true, believed ? kPatience : kBriefly);
-  if (!result) child.word.tell(0);
-  return result;
+  result = first_run_in_helper(*t.vcpu, true, kBriefly);
+  if (result) return result;
+  child.word.tell(0);
+  // Copying takes its time, and the parent has better to do than to wait for it. The machine knows no page yet that it
+  // would have to be told of.
+  if (auto* chosen = fork_strategy(p).copies) {
+    result = copy_shared_pages(p, chosen);
+    if (is_error(result)) return result;
+    board.copied = static_cast<uint64_t>(result);
+  }
+  return 0;
 }
 
 namespace {

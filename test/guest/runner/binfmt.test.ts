@@ -89,7 +89,7 @@ describe("binfmt_misc, in the monitor's hands", function () {
         `execfn ${path(shown.execfn ?? name)}`,
         `flags ${shown.preserved ? 1 : 0}`,
         `binary ${shown.binary === undefined ? "not opened" : path(shown.binary)}`,
-        `${shown.words.map((word) => `[${word.replace(/^\//, `${folder}/`)}]`).join("")}`,
+        shown.words.map((word) => `[${word.replace(/^\//, `${folder}/`)}]`).join(""),
         "",
       ].join("\n"),
       stderr: "",
