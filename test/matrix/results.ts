@@ -32,11 +32,21 @@ export async function readResults(): Promise<Results> {
   }
 }
 
-/** Keeps results, those of clients that did not run now included, and writes the page that shows them. */
-export async function keepResults(results: Results): Promise<void> {
+/**
+ * Keeps results and writes the page that shows them.
+ *
+ * @param whole - whether all cases of these clients ran: otherwise only those that did are replaced
+ */
+export async function keepResults(results: Results, whole: boolean): Promise<void> {
   const before = await readResults();
-  const kept = before.cases.filter(({ client }) => results.clients[client] === undefined);
-  const all = { clients: { ...before.clients, ...results.clients }, cases: [...kept, ...results.cases] };
+  const key = ({ client, title }: CaseResult): string => `${client}: ${title}`;
+  const news = new Map(results.cases.map((result) => [key(result), result]));
+  const kept = before.cases
+    .filter(({ client }) => !whole || results.clients[client] === undefined)
+    .map((result) => news.get(key(result)) ?? result);
+  const there = new Set(kept.map(key));
+  const cases = [...kept, ...results.cases.filter((result) => !there.has(key(result)))];
+  const all = { clients: { ...before.clients, ...results.clients }, cases };
   await writeFile(resultsPath, `${JSON.stringify(all, undefined, 1)}\n`);
   await writeFile(pagePath, compatibilityPage(all));
 }

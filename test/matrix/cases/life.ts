@@ -30,7 +30,7 @@ export const life: readonly Case[] = [
   {
     title: "pause and unpause",
     quick: true,
-    script: `up --name $N $BB sh -c 'i=0; while :; do i=$((i+1)); echo $i > /n; sleep 0.05; done'; sleep 0.5; c pause $N >/dev/null; c inspect -f '{{.State.Status}}' $N; c exec $N true; c unpause $N >/dev/null; c inspect -f '{{.State.Status}}' $N; a=$(c exec $N cat /n); sleep 0.3; b=$(c exec $N cat /n); test $b -gt $a; echo $?`,
+    script: `up --name $N $BB sh -c 'i=0; while :; do i=$((i+1)); echo $i >> /n; sleep 0.05; done'; sleep 0.5; c pause $N >/dev/null; c inspect -f '{{.State.Status}}' $N; c exec $N true; c unpause $N >/dev/null; c inspect -f '{{.State.Status}}' $N; a=$(c exec $N tail -n 1 /n); sleep 0.3; b=$(c exec $N tail -n 1 /n); test $b -gt $a; echo $?`,
   },
   {
     title: "stop and kill of a paused container",

@@ -27,7 +27,7 @@ export const pods: readonly Case[] = [
   {
     title: "process namespaces of their own",
     clients,
-    script: `pod; container one '{}' sh -c 'sleep 100; true'; container two '{}' sh -c 'echo $$; ps -o comm | grep -c sleep'; until_ended two; c logs $(id two)`,
+    script: `pod; container one '{}' sh -c 'sleep 100; true'; container two '{}' sh -c 'ps -o comm | grep -c sleep; ps -o pid,comm | grep -c "^ *1 sh"'; until_ended two; c logs $(id two)`,
   },
   {
     title: "one process namespace",
@@ -87,7 +87,7 @@ export const pods: readonly Case[] = [
   {
     title: "user, groups, capabilities, read-only root, no new privileges",
     clients,
-    script: `pod; container one '{"linux":{"security_context":{"run_as_user":{"value":1000},"run_as_group":{"value":2000},"supplemental_groups":[3000],"readonly_rootfs":true,"no_new_privs":true,"capabilities":{"drop_capabilities":["ALL"],"add_capabilities":["NET_BIND_SERVICE"]}}}}' sh -c 'id; grep -E "^(Cap|NoNew)" /proc/self/status; touch /x'; until_ended one; c logs $(id one) 2>&1`,
+    script: `pod; container one '{"linux":{"security_context":{"run_as_user":{"value":1000},"run_as_group":{"value":2000},"supplemental_groups":[3000],"readonly_rootfs":true,"no_new_privs":true,"capabilities":{"drop_capabilities":["ALL"],"add_capabilities":["NET_BIND_SERVICE"]}}}}' sh -c 'id; grep -E "^(Cap|NoNew)" /proc/self/status; touch /x 2>/dev/null; echo $?'; until_ended one; c logs $(id one) 2>&1`,
   },
   {
     title: "a privileged container in a privileged pod",
@@ -97,7 +97,7 @@ export const pods: readonly Case[] = [
   {
     title: "seccomp: the runtime's default profile",
     clients,
-    script: `pod; container one '{"image":{"image":"'$DEB'"},"linux":{"security_context":{"seccomp":{"profile_type":0}}}}' sh -c 'grep ^Seccomp: /proc/self/status; unshare -U true; echo $?'; until_ended one; c logs $(id one) 2>&1`,
+    script: `pod; container one '{"image":{"image":"'$DEB'"},"linux":{"security_context":{"seccomp":{"profile_type":0}}}}' sh -c 'grep ^Seccomp: /proc/self/status; unshare -U true 2>/dev/null; echo $?'; until_ended one; c logs $(id one) 2>&1`,
   },
   {
     title: "mounts of the host, with propagation",

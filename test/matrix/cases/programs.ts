@@ -40,7 +40,7 @@ export const programs: readonly Case[] = [
   },
   {
     title: "-it: job control",
-    script: `typed 1.5 'sleep 50\\n' '\\032' 'kill -9 %%%%\\n' 'exit 3\\n' | terminal run -it --rm $DEB bash --norc | tr -d '\\r' | grep -c Stopped; echo \${PIPESTATUS[1]}`,
+    script: `typed 3 'sleep 50\\n' '\\032' 'kill -9 %%%%\\n' 'exit 3\\n' | terminal run -it --rm $DEB bash --norc | tr -d '\\r' | grep -c Stopped; echo \${PIPESTATUS[1]}`,
   },
   {
     title: "-d and logs",
