@@ -2,24 +2,25 @@ import { readFile, readdir } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { freshId, type Ctr } from "../test/harness/ctr.js";
 import type { TestImage } from "../test/harness/image.js";
-import type { Peer } from "./peers.js";
+import { runtimesOf, type Peer } from "./peers.js";
 import type { Table } from "./table.js";
 
 const crowd = 20;
 
 /** What idle containers take: their processes and shims, by proportional set size. */
 export async function memoryTable(ctr: Ctr, image: TestImage, peers: readonly Peer[]): Promise<Table> {
-  const runtimes = peers.flatMap(({ name, runtime }) => (runtime === undefined ? [] : [{ name, runtime }]));
+  const runtimes = runtimesOf(peers);
   const tasks: number[] = [];
   const shims: number[] = [];
-  for (const { runtime } of runtimes) {
+  for (const { runtime, flags } of runtimes) {
     const before = await ctr.containerd.shims();
     const ids: string[] = [];
     try {
       for (let number = 0; number < crowd; number += 1) {
         const id = freshId("idle");
         ids.push(id);
-        await ctr.check(ctr.runArguments(image, ["sleep", "3600"], { runtime, id, flags: ["--detach"] }));
+        const options = { runtime, id, flags: [...flags, "--detach"] };
+        await ctr.check(ctr.runArguments(image, ["sleep", "3600"], options));
       }
       await sleep(1000);
       const pids = await taskPids(ctr, ids);

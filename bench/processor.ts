@@ -1,7 +1,7 @@
 import { CommandError } from "../test/harness/command.js";
 import type { Ctr } from "../test/harness/ctr.js";
 import type { TestImage } from "../test/harness/image.js";
-import type { Peer } from "./peers.js";
+import { runtimesOf, type Peer } from "./peers.js";
 import { median, type Table } from "./table.js";
 
 /** Packages that the work below needs, beside what the image holds anyway. */
@@ -35,14 +35,14 @@ const work: Readonly<Record<string, readonly string[]>> = {
 
 /** The whole time of each in a container, start included, the runtimes taking turns. */
 export async function processorTable(ctr: Ctr, image: TestImage, peers: readonly Peer[]): Promise<Table> {
-  const runtimes = peers.flatMap(({ name, runtime }) => (runtime === undefined ? [] : [{ name, runtime }]));
+  const runtimes = runtimesOf(peers);
   const rows: { what: string; figures: number[] }[] = [];
   for (const [what, command] of Object.entries(work)) {
     const times = runtimes.map((): number[] => []);
     for (let round = 0; round < rounds; round += 1) {
-      for (const [index, { runtime, name }] of runtimes.entries()) {
+      for (const [index, { runtime, name, flags }] of runtimes.entries()) {
         const begin = performance.now();
-        const result = await ctr.run(image, command, { runtime, limit: 300_000 });
+        const result = await ctr.run(image, command, { runtime, flags: [...flags], limit: 120_000 });
         times[index]?.push((performance.now() - begin) / 1000);
         if (result.status !== 0)
           throw new CommandError("failed", `${name}: ${what} failed\n${result.stderr}`, result);

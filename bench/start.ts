@@ -1,29 +1,29 @@
 import { CommandError } from "../test/harness/command.js";
 import { freshId, type Ctr } from "../test/harness/ctr.js";
 import type { TestImage } from "../test/harness/image.js";
-import type { Peer } from "./peers.js";
+import { runtimesOf, type Peer, type Runtime } from "./peers.js";
 import { median, type Table } from "./table.js";
 
 const rounds = 15;
 
 /** `ctr run --rm` of a program that does nothing: the first one of a namespace, and those that follow. */
 export async function startTable(ctr: Ctr, image: TestImage, peers: readonly Peer[]): Promise<Table> {
-  const runtimes = peers.flatMap(({ name, runtime }) => (runtime === undefined ? [] : [{ name, runtime }]));
+  const runtimes = runtimesOf(peers);
   const first: number[] = [];
   const later = runtimes.map((): number[] => []);
   const last = runtimes.map((): number[] => []);
-  for (const { runtime } of runtimes) first.push(await time(ctr, image, runtime));
+  for (const runtime of runtimes) first.push(await time(ctr, image, runtime));
   // Something that goes on running keeps a shim that serves many containers alive, as on a machine in use.
   const kept: string[] = [];
   try {
-    for (const { runtime } of runtimes) {
+    for (const { runtime, flags } of runtimes) {
       const id = freshId("keep");
-      await ctr.check(ctr.runArguments(image, ["sleep", "3600"], { runtime, id, flags: ["--detach"] }));
+      const options = { runtime, id, flags: [...flags, "--detach"] };
+      await ctr.check(ctr.runArguments(image, ["sleep", "3600"], options));
       kept.push(id);
     }
     for (let round = 0; round < rounds; round += 1) {
-      for (const [index, { runtime }] of runtimes.entries())
-        later[index]?.push(await time(ctr, image, runtime));
+      for (const [index, runtime] of runtimes.entries()) later[index]?.push(await time(ctr, image, runtime));
     }
   } finally {
     for (const id of kept) {
@@ -32,7 +32,7 @@ export async function startTable(ctr: Ctr, image: TestImage, peers: readonly Pee
     }
   }
   for (let round = 0; round < rounds; round += 1) {
-    for (const [index, { runtime }] of runtimes.entries()) last[index]?.push(await time(ctr, image, runtime));
+    for (const [index, runtime] of runtimes.entries()) last[index]?.push(await time(ctr, image, runtime));
   }
   return {
     title: "Start: ctr run --rm IMAGE true",
@@ -46,11 +46,10 @@ export async function startTable(ctr: Ctr, image: TestImage, peers: readonly Pee
   };
 }
 
-async function time(ctr: Ctr, image: TestImage, runtime: string): Promise<number> {
+async function time(ctr: Ctr, image: TestImage, { name, runtime, flags }: Runtime): Promise<number> {
   const begin = performance.now();
-  const result = await ctr.run(image, ["true"], { runtime });
+  const result = await ctr.run(image, ["true"], { runtime, flags: [...flags] });
   const spent = performance.now() - begin;
-  if (result.status !== 0)
-    throw new CommandError("failed", `${runtime}: true failed\n${result.stderr}`, result);
+  if (result.status !== 0) throw new CommandError("failed", `${name}: true failed\n${result.stderr}`, result);
   return spent;
 }

@@ -121,6 +121,8 @@ int64_t map_elf(Thread& t, int fd, Placement placement, bool randomize, LoadedEl
       elf.program_headers = bias + p.p_vaddr + (header.e_phoff - p.p_offset);
   }
   elf.base = bias;
+  // fs/binfmt_elf.c: where no segment holds them, the address is that of nothing, moved like all others.
+  if (!elf.program_headers) elf.program_headers = bias;
   elf.entry = bias + header.e_entry;
   elf.header_count = header.e_phnum;
   if (!guest_range_ok(elf.entry, 1)) return -EINVAL;
