@@ -54,6 +54,10 @@ async function main(): Promise<void> {
       const table = await measure(group, ctr);
       process.stdout.write(`${markdown(table)}\n`);
       tables.push(table);
+      // At once: a later group may fail, or take longer than somebody waits.
+      if (values.save !== undefined) {
+        await save(values.save, machine, [before, loadavg()[0] ?? 0], tables);
+      }
     } catch (error) {
       // The other groups are measured all the same.
       failures.push(`${group}: ${error instanceof Error ? error.message : String(error)}`);
@@ -61,7 +65,6 @@ async function main(): Promise<void> {
     }
     say(`${group} took ${((performance.now() - begin) / 1000).toFixed(0)} s`);
   }
-  if (values.save !== undefined) await save(values.save, machine, [before, loadavg()[0] ?? 0], tables);
   if (failures.length > 0) throw new Error(failures.join("\n"));
 }
 
@@ -138,7 +141,6 @@ async function save(
     join(folder, `${name}.md`),
     `# ${name}\n\n${date}; ${machine}. Made by \`npm run bench -- --save ${name}\`.\n\n${tables.map(markdown).join("\n")}`,
   );
-  say(`kept in bench/results/${name}.md and .json`);
 }
 
 main().catch((error: unknown) => {

@@ -77,14 +77,13 @@ function mutated(original: Buffer, next: (below: number) => number): Buffer {
 }
 
 /** How a program ended: `exit 3`, `signal SIGSEGV`, `no end`, or in which words it was refused. */
-function outcome(command: readonly string[], path: string): string {
-  const [program = "", ...args] = [...command, path];
-  const { error, status, signal, stderr } = spawnSync(program, args, {
+function outcome(program: string, args: readonly string[], path: string): string {
+  const { error, status, signal, stderr } = spawnSync(program, [...args, path], {
     timeout: patience,
     killSignal: "SIGKILL",
     encoding: "utf8",
   });
-  if ((error as NodeJS.ErrnoException | undefined)?.code === "ETIMEDOUT") return "no end";
+  if (error !== undefined && "code" in error && error.code === "ETIMEDOUT") return "no end";
   const refusal = stderr.indexOf(`${path}: `);
   if (refusal >= 0 && (status === 126 || status === 127))
     return stderr.slice(refusal + path.length + 2).trim();
@@ -120,8 +119,8 @@ describe("ELF files with headers of all sorts", function () {
       for (let number = 0; number < count; number += 1) {
         const path = join(folder, `${kind}-${number}`);
         await writeFile(path, mutated(original, next), { mode: 0o755 });
-        const native = outcome([join(folder, "execute")], path);
-        const guest = outcome([join(programs, "tine-vmm"), "--"], path);
+        const native = outcome(join(folder, "execute"), [], path);
+        const guest = outcome(join(programs, "tine-vmm"), ["--"], path);
         if (native === "Exec format error") refused += 1;
         if (guest === native) await rm(path);
         else differences.push(`${number}: ${native}, but ${guest}`);
