@@ -48,7 +48,8 @@ export function parseGroup(name: string, text: string): DifferentialGroup {
   for (const part of text.split(/^=== /m).slice(1)) {
     const end = part.indexOf("\n");
     const title = part.slice(0, end);
-    if (cases.some((other) => other.name === title)) throw new CaseTableError(`${name}.cases: "${title}" stands there twice`);
+    if (cases.some((other) => other.name === title))
+      throw new CaseTableError(`${name}.cases: "${title}" stands there twice`);
     cases.push({ name: title, script: part.slice(end + 1) });
   }
   return { name, run, cases };

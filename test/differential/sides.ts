@@ -35,7 +35,10 @@ export async function unpackImage(image: TestImage): Promise<string> {
     await mkdir(join(scratch, "root"));
     await check(["tar", "-xf", image.archive, "-C", join(scratch, "layout")], { limit: 300_000 });
     for (const layer of await layersOf(join(scratch, "layout"))) {
-      await check(["tar", "-xpf", layer, "-C", join(scratch, "root"), "--numeric-owner", "--exclude=./dev/*"], { limit: 300_000 });
+      await check(
+        ["tar", "-xpf", layer, "-C", join(scratch, "root"), "--numeric-owner", "--exclude=./dev/*"],
+        { limit: 300_000 },
+      );
     }
     await rename(join(scratch, "root"), root);
   } finally {
@@ -97,7 +100,13 @@ export function nativeSide(root: string): Side {
 /** The same programs in microVMs, without a jail. */
 export function microVmSide(root: string): Side {
   const monitor = join(programs, "tine-vmm");
-  return besideEachOther("tine-vmm", root, [monitor, "--root=/mnt/root", "--", "/bin/sh", `${mountPoint}/driver`]);
+  return besideEachOther("tine-vmm", root, [
+    monitor,
+    "--root=/mnt/root",
+    "--",
+    "/bin/sh",
+    `${mountPoint}/driver`,
+  ]);
 }
 
 function besideEachOther(name: string, root: string, command: readonly string[]): Side {

@@ -53,7 +53,11 @@ export function guestPrograms(subfolder: string): GuestProgram[] {
       const source = join(folder, subfolder, file);
       const stated = /^(?:\/\/|#) kinds: (.*)$/m.exec(readFileSync(source, "utf8"))?.[1];
       const words = stated?.split(" ") ?? ["dynamic"];
-      return { name: basename(file).replace(/\.[cS]$/, ""), source, kinds: kinds.filter((kind) => words.includes(kind)) };
+      return {
+        name: basename(file).replace(/\.[cS]$/, ""),
+        source,
+        kinds: kinds.filter((kind) => words.includes(kind)),
+      };
     });
 }
 
@@ -74,6 +78,8 @@ export async function build(program: GuestProgram, kind: Kind): Promise<string> 
   if (built > newest) return output;
   const [compiler, ...flags] = compilers[kind];
   const bare = program.source.endsWith(".S") ? ["-nostdlib", "-nostartfiles"] : ["-lrt", "-ldl"];
-  await check([compiler ?? "gcc", ...flags, ...common, "-o", output, program.source, ...bare], { limit: 120_000 });
+  await check([compiler ?? "gcc", ...flags, ...common, "-o", output, program.source, ...bare], {
+    limit: 120_000,
+  });
   return output;
 }

@@ -50,9 +50,9 @@ export async function runAlone(
         // The whole group is gone already.
       }
     };
-    let late = false;
+    const late = { yet: false };
     const timer = setTimeout(() => {
-      late = true;
+      late.yet = true;
       killGroup();
       child.stdout.destroy();
       child.stderr.destroy();
@@ -68,7 +68,7 @@ export async function runAlone(
     return {
       stdout: Buffer.concat(stdout).toString(),
       stderr: Buffer.concat(stderr).toString(),
-      end: late ? `no end after ${limit} ms` : end,
+      end: late.yet ? `no end after ${limit} ms` : end,
     };
   } finally {
     await rm(directory, { recursive: true, force: true });
