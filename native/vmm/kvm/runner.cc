@@ -4,6 +4,7 @@
 #include <linux/sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <time.h>
 
 #include <cstring>
 
@@ -299,6 +300,10 @@ void retire_runner(Thread& t) {
   futex_wake(p.runner->phase);
   for (uint32_t seen; alive && (seen = __atomic_load_n(alive, __ATOMIC_ACQUIRE)) != 0;)
     raw(SYS_futex, arg(alive), FUTEX_WAIT, seen, 0);
+  // That word is cleared a moment before the task is out of its group, which is what unshare and setns look at.
+  const auto pid = static_cast<uint64_t>(t.process->pid), tid = static_cast<uint64_t>(p.runner->tid.load());
+  const timespec moment{0, 20'000};
+  while (raw(SYS_tgkill, pid, tid, 0) == 0) raw(SYS_nanosleep, arg(&moment), 0);
   release_thread_block(block);
   delete p.runner;
   p.runner = nullptr;
