@@ -65,14 +65,14 @@ async function openOutputs(
     opened.push(() => void logger.stop());
   }
   const files = new Map<string, OutputFile>();
-  const [stdout, stderr] = uris.map((uri, index): PlainOutput => {
+  const opening = uris.map(async (uri, index): Promise<PlainOutput> => {
     switch (uri.kind) {
       case "nothing":
         return undefined;
       case "binary":
         return logger?.descriptors[index];
       case "fifo":
-        return keep(openFifoOutput(uri.path), opened);
+        return keep(await openFifoOutput(uri.path), opened);
       case "file": {
         const file = files.get(uri.path) ?? new OutputFile(uri.path, (line) => context.log(line));
         files.set(uri.path, file);
@@ -80,6 +80,8 @@ async function openOutputs(
       }
     }
   });
+  await Promise.allSettled(opening);
+  const [stdout, stderr] = await Promise.all(opening);
   return { stdout, stderr, logger };
 }
 
