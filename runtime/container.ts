@@ -270,7 +270,7 @@ export class Container {
     }
     process.fire("started");
     this.#tell({ type: "exec-started", process });
-    process.whenChildExits((exit) => this.#end(process, exit));
+    process.whenChildExits((exit) => void this.#end(process, exit));
     return process.pid;
   }
 
@@ -285,10 +285,12 @@ export class Container {
     const alive = others.filter(({ state }) => state === "starting" || state === "running");
     await Promise.all(alive.map((process) => process.stopped));
     this.#machine.fire("stop");
-    this.#end(this.init, exit);
+    await this.#end(this.init, exit);
   }
 
-  #end(process: Process, exit: Exit): void {
+  /** Its output comes before the news of its end. */
+  async #end(process: Process, exit: Exit): Promise<void> {
+    await process.stdio?.settled();
     process.end(exit);
     this.#tell({ type: "exited", process, exit });
   }

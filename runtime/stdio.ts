@@ -22,6 +22,11 @@ export interface ProcessStdio {
   closeStdin(): void;
   /** A no-op without a terminal. */
   resize(columns: number, rows: number): void;
+  /**
+   * Resolves when what the process has written until now is with the client, or after a second or two: a client
+   * that hears of the exit may read no more. Does not reject.
+   */
+  settled(): Promise<void>;
   /** Resolves once everything the process wrote has been passed on. */
   readonly drained: Promise<void>;
   /** Stops copying and closes everything. Idempotent; resolves when nothing is left open. */

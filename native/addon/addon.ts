@@ -59,6 +59,10 @@ export interface Addon {
   armWatch(descriptor: number, id: number): void;
   removeWatch(descriptor: number): void;
 
+  /** Whether a read would find bytes now. */
+  isReadable(descriptor: number): boolean;
+  /** Whether a pipe that this descriptor writes to is open for reading anywhere. */
+  hasReader(descriptor: number): boolean;
   /** @param readsWithoutBlocking - makes reads from an empty pipe fail with EAGAIN; writes block */
   pipe(readsWithoutBlocking?: boolean): [readEnd: number, writeEnd: number];
   eventfd(): number;

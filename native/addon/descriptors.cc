@@ -3,6 +3,7 @@
 #include "support.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -23,6 +24,22 @@ Napi::Value makePipe(const Napi::CallbackInfo &info) {
     result.Set(0u, Napi::Number::New(info.Env(), ends[0]));
     result.Set(1u, Napi::Number::New(info.Env(), ends[1]));
     return result;
+}
+
+short happened(const Napi::CallbackInfo &info, short events) {
+    pollfd asked{.fd = integerArgument(info, 0), .events = events, .revents = 0};
+    check(info.Env(), "poll", poll(&asked, 1, 0));
+    return asked.revents;
+}
+
+// isReadable(descriptor): at its end it is not
+Napi::Value isReadable(const Napi::CallbackInfo &info) {
+    return Napi::Boolean::New(info.Env(), (happened(info, POLLIN) & POLLIN) != 0);
+}
+
+// hasReader(descriptor): of a pipe's writing end
+Napi::Value hasReader(const Napi::CallbackInfo &info) {
+    return Napi::Boolean::New(info.Env(), (happened(info, 0) & POLLERR) == 0);
 }
 
 Napi::Value makeEventfd(const Napi::CallbackInfo &info) {
@@ -92,6 +109,8 @@ Napi::Value setWindowSize(const Napi::CallbackInfo &info) {
 }  // namespace
 
 void exportDescriptors(Napi::Env env, Napi::Object exports) {
+    exports.Set("isReadable", Napi::Function::New(env, isReadable));
+    exports.Set("hasReader", Napi::Function::New(env, hasReader));
     exports.Set("pipe", Napi::Function::New(env, makePipe));
     exports.Set("eventfd", Napi::Function::New(env, makeEventfd));
     exports.Set("sealedMemory", Napi::Function::New(env, sealedMemory));

@@ -2,7 +2,8 @@ import type { Writable } from "node:stream";
 import type { ProcessStdio } from "../../runtime/stdio.js";
 import { FifoInput } from "./input.js";
 import { Logger, type LoggerContext } from "./logger.js";
-import { openFifoOutput, OutputFile } from "./output.js";
+import { FifoOutput } from "./fifo-output.js";
+import { OutputFile } from "./output-file.js";
 import { PlainStreams, type PlainOutput } from "./plain-streams.js";
 import { TerminalStreams } from "./terminal-streams.js";
 import { parseStreamUri } from "./uri.js";
@@ -72,7 +73,7 @@ async function openOutputs(
       case "binary":
         return logger?.descriptors[index];
       case "fifo":
-        return keep(await openFifoOutput(uri.path), opened);
+        return keep(await FifoOutput.open(uri.path), opened);
       case "file": {
         const file = files.get(uri.path) ?? new OutputFile(uri.path, (line) => context.log(line));
         files.set(uri.path, file);

@@ -51,7 +51,7 @@ export class PlainStreams implements ProcessStdio {
         return this.#own(openSync("/dev/null", "w"));
       }
       const [readEnd, writeEnd] = addon.pipe();
-      copies.push(copyOutput(new Socket({ fd: readEnd, readable: true, writable: false }), output));
+      copies.push(copyOutput(new Socket({ fd: readEnd, readable: true, writable: false }), readEnd, output));
       return this.#own(writeEnd);
     });
     this.#copies = copies;
@@ -73,6 +73,10 @@ export class PlainStreams implements ProcessStdio {
       this.#input?.copyTo(this.#inputPipe, true);
     }
     this.#copies.forEach((copy) => copy.start());
+  }
+
+  async settled(): Promise<void> {
+    await Promise.all(this.#copies.map((copy) => copy.settled()));
   }
 
   closeStdin(): void {

@@ -42,7 +42,7 @@ export class TerminalStreams implements ProcessStdio {
     const writer = new WriteStream(addon.duplicate(master));
     writer.on("error", () => writer.destroy());
     this.#writer = writer;
-    this.#copy = copyOutput(new ReadStream(master), this.#target());
+    this.#copy = copyOutput(new ReadStream(master), master, this.#target());
     void this.#copy.finished.then(this.#resolveDrained);
     this.#logger?.handedOver();
   }
@@ -59,6 +59,10 @@ export class TerminalStreams implements ProcessStdio {
       this.#input?.copyTo(this.#writer, false);
     }
     this.#copy?.start();
+  }
+
+  async settled(): Promise<void> {
+    await this.#copy?.settled();
   }
 
   closeStdin(): void {

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { closeSync, constants, openSync, readSync } from "node:fs";
 import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { addon } from "../../../native/addon/addon.js";
 import { spawnChild, type Exit } from "../../../native/addon/children.js";
 import type { ProcessStdio } from "../../../runtime/stdio.js";
 import { openStreams, type StreamRequest } from "../../../shim/stdio/open.js";
@@ -72,6 +75,36 @@ describe("a process's streams", () => {
     const reader = new FifoReader(stdout);
     assert.equal((await exited).status, 0);
     assert.equal((await reader.toEnd()).length, 3_000_000);
+  });
+
+  it("are settled when the client has read what was written, or when there is no client any more", async () => {
+    const stdout = await fifo("out");
+    // Held open beyond the process's end by another one, which its client does not wait for.
+    const client = openSync(stdout, constants.O_RDONLY | constants.O_NONBLOCK);
+    const stdio = await open({ stdout });
+    const [held, hold] = addon.pipe();
+    const other = spawnChild({
+      file: "/bin/cat",
+      args: [],
+      environment: [],
+      descriptors: [held, stdio.descriptors[1]],
+    });
+    closeSync(held);
+    await run(stdio, "echo first; echo second");
+    let settled = false;
+    const settling = stdio.settled().then(() => (settled = true));
+    const buffer = Buffer.alloc(6);
+    const read = async (): Promise<string> => {
+      while (!addon.isReadable(client)) await delay(1);
+      return buffer.toString("utf8", 0, readSync(client, buffer));
+    };
+    assert.deepEqual([await read(), settled], ["first\n", false]);
+    await delay(20);
+    assert.deepEqual([settled, await read()], [false, "second"]);
+    closeSync(client);
+    await settling;
+    closeSync(hold);
+    await other.exited;
   });
 
   it("give input, and its end when that is asked for, more than once", async () => {
