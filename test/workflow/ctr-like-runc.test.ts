@@ -189,6 +189,41 @@ describe("ctr run gives under Tine what it gives under runc:", () => {
     }
   });
 
+  it("programs that the kernel will not execute", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "tine-mount-"));
+    try {
+      const files = { zeros: Buffer.alloc(40), interpreter: "#!/no/such\n", empty: "#!\n", cut: "\x7fELF" };
+      for (const [name, content] of Object.entries(files)) {
+        await writeFile(join(folder, name), content, { mode: 0o755 });
+        const flags = ["--mount", `type=bind,src=${folder},dst=/given,options=rbind:ro`];
+        const [expected, actual] = await both(busybox, [`/given/${name}`], flags);
+        assert.deepEqual(actual, expected);
+        assert.match(actual?.stderr ?? "", /^exec \/given/);
+      }
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it("signals from outside that a first process leaves at their default", async () => {
+    const states: string[] = [];
+    for (const runtime of [runc, tine]) {
+      const id = freshId("like");
+      await ctr.check(ctr.runArguments(busybox, ["sleep", "100"], { runtime, id, flags: ["--detach"] }));
+      for (const signal of ["SEGV", "BUS", "ABRT", "TERM", "USR1"]) {
+        await ctr.check(["task", "kill", "--signal", signal, id]);
+      }
+      const asked = await ctr.check(["task", "exec", "--exec-id", freshId("e"), id, "ps"]);
+      states.push(asked.stdout.replace(/^ +/gm, ""));
+      await ctr.check(["task", "kill", "--signal", "KILL", id]);
+      await ctr.check(["task", "delete", "--force", id]);
+      await ctr.check(["containers", "delete", id]);
+    }
+    const [expected, actual] = states;
+    assert.equal(actual?.split("\n")[1], expected?.split("\n")[1]);
+    assert.match(actual ?? "", /sleep 100/);
+  });
+
   it("--rootfs: a folder as root, and files left in it", async () => {
     const folder = await mkdtemp(join(tmpdir(), "tine-rootfs-"));
     try {

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cctype>
 #include <cstring>
 
 #include "fork/board.h"
@@ -91,7 +92,8 @@ void fix_host_stack_limit() {
 }
 
 // The PATH search of execvp: EACCES is remembered, the search goes on.
-int64_t find_in_path(Thread& t, const char* name, char** envp, Image& image) {
+int64_t find_in_path(Thread& t, const char* name, char** envp, Image& image, std::string& found) {
+  found = name;
   if (std::strchr(name, '/')) return find_image(t, AT_FDCWD, name, 0, image);
   const char* path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
   for (char** e = envp; *e; e++)
@@ -102,13 +104,25 @@ int64_t find_in_path(Thread& t, const char* name, char** envp, Image& image) {
     size_t length = end ? static_cast<size_t>(end - at) : std::strlen(at);
     std::string candidate;
     candidate.append(length ? at : ".", length ? length : 1).append("/").append(name);
-    int64_t found = find_image(t, AT_FDCWD, candidate.c_str(), 0, image);
-    if (found == 0) return 0;
-    if (found == -EACCES) result = -EACCES;
-    else if (found != -ENOENT && found != -ENOTDIR) return found;
+    int64_t tried = find_image(t, AT_FDCWD, candidate.c_str(), 0, image);
+    if (tried == 0) return 0;
+    // Its interpreter may be what is missing.
+    if (found == name && raw(SYS_faccessat, static_cast<uint64_t>(AT_FDCWD), arg(candidate.c_str()), X_OK) == 0) found = candidate;
+    if (tried == -EACCES) result = -EACCES;
+    else if (tried != -ENOENT && tried != -ENOTDIR) return tried;
     at = end ? end + 1 : nullptr;
   }
   return result;
+}
+
+// A container's first program, found before, cannot be executed: runc's words and status, so that logs read the same.
+[[noreturn]] void refuse_as_runc(const std::string& program, int error) {
+  std::string reason = strerrordesc_np(error);
+  reason[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(reason[0])));
+  const std::string line = "exec " + program + ": " + reason + "\n";
+  raw(SYS_write, 2, arg(line.data()), line.size());
+  raw(SYS_exit_group, 1);
+  __builtin_unreachable();
 }
 
 // The number in an AT_EXECFN that begins with `prefix`; -1 where it does not.
@@ -239,7 +253,9 @@ void begin_fresh(Thread& t, const Options& o, char** argv, char** envp) {
     wait_for_start(t, o.start_fd);
   }
   Image image;
-  if (int64_t result = find_in_path(t, argv[0], envp, image)) {
+  std::string found;
+  if (int64_t result = find_in_path(t, argv[0], envp, image, found)) {
+    if (o.jailed) refuse_as_runc(found, static_cast<int>(-result));
     report("%s: %s", argv[0], strerrordesc_np(static_cast<int>(-result)));
     raw(SYS_exit_group, result == -ENOENT || result == -ENOTDIR ? 127 : 126);
   }

@@ -62,8 +62,8 @@ void on_signal(int number, siginfo_t* info, void* raw_context) {
     uint64_t handler = t.process->handlers->action[number - 1].handler;
     if (handler == 1) return;
     if (handler == 0) {
-      // An init is immune to what its own namespace sends.
-      if (raw(SYS_getpid) == 1 && info->si_pid != 0) return;
+      // An init is immune to what is sent to it, from outside its namespace as well.
+      if (raw(SYS_getpid) == 1) return;
       die_by_signal(t, number);
     }
   }

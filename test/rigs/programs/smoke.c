@@ -59,12 +59,12 @@ int main(int argc, char **argv) {
     CHECK_EQ("a signal is handled", handled, SIGUSR1);
     child = fork();
     if (child == 0) {
-        usleep(20000);
+        usleep(1000000);
         kill(getppid(), SIGUSR1);
         _exit(0);
     }
     handled = 0;
-    CHECK_EQ("a signal interrupts a sleep", usleep(5000000) == -1 && errno == EINTR, 1);
+    CHECK_EQ("a signal interrupts a sleep", usleep(20000000) == -1 && errno == EINTR, 1);
     CHECK_EQ("which one", handled, SIGUSR1);
     waitpid(child, &status, 0);
 
