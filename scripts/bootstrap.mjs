@@ -23,6 +23,7 @@ const tasks = {
     script: "build/js/test/matrix/main.js",
   },
   bench: { tools: ["build", "containers", "images"], build: [], script: "build/js/bench/main.js" },
+  package: { tools: ["build", "packages"], build: [], script: "scripts/tasks/package.mjs" },
   lint: { tools: [], script: "scripts/tasks/lint.mjs" },
   format: { tools: [], script: "scripts/tasks/format.mjs" },
   docs: { tools: [], build: ["js"], script: "scripts/tasks/docs.mjs" },

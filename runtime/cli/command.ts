@@ -1,9 +1,27 @@
+/** One option of a command. */
+export interface Option {
+  /** What its value is called, for those that take one. */
+  readonly argument?: string;
+  /** What it does, in a few words. */
+  readonly text: string;
+  /** The values it takes, where these are few. */
+  readonly choices?: readonly string[];
+}
+
+/** What a command's operands are, for completion: containers that run, words, or what the shell knows of. */
+export type Operands = "none" | "container" | "process" | "program" | readonly string[];
+
 /** One of `tine`'s commands. */
 export interface Command {
   /** Its command line, without `tine`. */
   readonly usage: string;
   /** What it does, in a few words. */
   readonly summary: string;
+  /** What else there is to say, in lines of at most 110 characters. */
+  readonly details: string;
+  /** Its options by their names, dashes included; `--help` goes without saying. */
+  readonly options: Readonly<Record<string, Option>>;
+  readonly operands: Operands;
   /** Does it; the value is the exit status. */
   run(args: readonly string[]): number | Promise<number>;
 }
@@ -18,6 +36,40 @@ export const ownFailure = 125;
 export class CommandLineError extends Error {
   override readonly name = "CommandLineError";
   readonly code = "command-line";
+}
+
+/** What `tine COMMAND --help` shows. */
+export function helpOf({ usage, summary, details, options }: Command): string {
+  const names = Object.entries(options).map(([name, { argument, text }]) => ({
+    left: argument === undefined ? name : `${name} ${argument}`,
+    text,
+  }));
+  const width = Math.max(0, ...names.map(({ left }) => left.length));
+  const list = names.map(({ left, text }) => `  ${left.padEnd(width)}  ${text}\n`).join("");
+  const first = `${summary.slice(0, 1).toUpperCase()}${summary.slice(1)}.`;
+  return [`usage: tine ${usage}\n`, `${first}\n`, details, list].filter((part) => part !== "").join("\n");
+}
+
+/** Whether the command line asks for help: before the first operand, which a program's own options follow. */
+export function asksForHelp(args: readonly string[], { options, operands }: Command): boolean {
+  // Where the operands are words of ours, the options stand behind them.
+  const endsThere = typeof operands === "string";
+  for (let position = 0; position < args.length; position += 1) {
+    const argument = args[position] ?? "";
+    if (argument === "--help" || argument === "-h") return true;
+    if (argument === "--" || (endsThere && !argument.startsWith("-"))) return false;
+    if (options[argument]?.argument !== undefined) position += 1;
+  }
+  return false;
+}
+
+/** Takes a command's arguments apart, as {@link parseArguments} does. */
+export function parseOptions(
+  args: readonly string[],
+  { options }: Pick<Command, "options">,
+): ParsedArguments {
+  const known = Object.entries(options).map(([name, { argument }]) => [name, argument !== undefined]);
+  return parseArguments(args, Object.fromEntries(known) as Record<string, boolean>);
 }
 
 /** The options of a command line, and what follows them. */

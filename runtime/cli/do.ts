@@ -1,4 +1,4 @@
-import { existsSync, writeSync } from "node:fs";
+import { existsSync } from "node:fs";
 import type { Settings } from "../../config/schema.js";
 import { loadSettings } from "../../config/settings.js";
 import { configuredTranslators } from "../../config/translators.js";
@@ -6,41 +6,38 @@ import { addon } from "../../native/addon/addon.js";
 import { isStrategy, strategies } from "../fork/strategy.js";
 import { monitorTuning, tuningOptions } from "../monitor/tuning.js";
 import { Translators, type InheritedTranslators } from "../monitor/translators.js";
-import { CommandLineError, ownFailure, parseArguments, type Command } from "./command.js";
+import { CommandLineError, ownFailure, parseOptions, type Command } from "./command.js";
 import { monitor } from "./installation.js";
 
 /** The variables in which build/bin/tine notes what Node changes when it starts. */
 const notes = ["TINE_DESCRIPTORS", "TINE_SIGNALS_IGNORED", "TINE_SOFT_DESCRIPTORS"] as const;
 
-const details = `usage: tine do [--root DIR] [--env K=V] [--cwd DIR] [--fork S] -- PROG ARGS…
-
-Runs a program and its descendants in microVMs, without containerd and without a jail: as the caller, on the
-caller's files. Standard input and output are the program's; so is the exit status, 128 + n after signal n.
-
-  --root DIR  the program's / is DIR (needs CAP_SYS_CHROOT)
-  --env K=V   sets a variable of the program's environment; K alone takes it out; may be repeated
-  --cwd DIR   the folder it starts in, seen from --root if there is one
-  --fork S    how a fork's memory reaches the child: ${strategies.join(", ")}
-
-Tine's own failures give ${ownFailure}, a program that is not found 127, one that cannot be executed 126.
+const details = `The program and its descendants run without containerd and without a jail: as the caller, on the caller's files.
+Standard input and output are the program's; so is the exit status, 128 + n after signal n. Tine's own
+failures give ${ownFailure}, a program that is not found 127, one that cannot be executed 126.
 `;
 
 /** `tine do`: becomes the monitor, so that signals, job control and exit status are the program's own. */
 export const doCommand: Command = {
   usage: "do [--root DIR] [--env K=V] [--cwd DIR] [--fork S] -- PROG ARGS…",
   summary: "runs one program in microVMs, without containerd",
+  details,
+  options: {
+    "--root": { argument: "DIR", text: "the program's / is DIR (needs CAP_SYS_CHROOT)" },
+    "--env": {
+      argument: "K=V",
+      text: "sets a variable of the program's environment; K alone takes it out; may be repeated",
+    },
+    "--cwd": { argument: "DIR", text: "the folder it starts in, seen from --root if there is one" },
+    "--fork": {
+      argument: "S",
+      text: `how a fork's memory reaches the child: ${strategies.join(", ")}`,
+      choices: strategies,
+    },
+  },
+  operands: "program",
   run(args) {
-    const { options, operands } = parseArguments(args, {
-      "--root": true,
-      "--env": true,
-      "--cwd": true,
-      "--fork": true,
-      "--help": false,
-    });
-    if (options.has("--help")) {
-      writeSync(1, details);
-      return 0;
-    }
+    const { options, operands } = parseOptions(args, this);
     if (operands.length === 0) throw new CommandLineError("no program given");
     const root = options.get("--root")?.at(-1);
     const folder = options.get("--cwd")?.at(-1);

@@ -7,20 +7,21 @@ import { broken, ok, type Finding } from "./checks/finding.js";
 import { checkCgroups, checkHugePages, checkLimits } from "./checks/host.js";
 import { checkKvm } from "./checks/kvm.js";
 import { checkRunc } from "./checks/runc.js";
-import { CommandLineError, parseArguments, type Command } from "./command.js";
+import { CommandLineError, parseOptions, type Command } from "./command.js";
 import { version } from "./version.js";
 
 /** `tine doctor`: what this machine has of what Tine needs. Exit status 1 when containers cannot run. */
 export const doctorCommand: Command = {
   usage: "doctor [--json]",
   summary: "tells whether this machine can run containers with Tine, and what to mend",
+  details: `Each line is ok, warning (something is slower or missing that not everybody needs) or broken (containers cannot
+run), with the remedy below it. The exit status is 1 when something is broken.
+`,
+  options: { "--json": { text: "the same, for programs" } },
+  operands: "none",
   async run(args) {
-    const { options, operands } = parseArguments(args, { "--json": false, "--help": false });
+    const { options, operands } = parseOptions(args, this);
     if (operands.length > 0) throw new CommandLineError(`doctor takes no ${JSON.stringify(operands[0])}`);
-    if (options.has("--help")) {
-      writeSync(1, `usage: tine ${doctorCommand.usage}\n\n${doctorCommand.summary}\n`);
-      return 0;
-    }
     const findings = await examine();
     const healthy = findings.every(({ state }) => state !== "broken");
     if (options.has("--json")) {

@@ -2,10 +2,10 @@ import { readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { loadSettings } from "../../config/settings.js";
 import { systemCodeOf } from "../errors.js";
-import { CommandLineError, ownFailure, parseArguments, type Command } from "./command.js";
+import { CommandLineError, ownFailure, parseOptions, type Command } from "./command.js";
 import { findContainer } from "./containers.js";
 
-const explanation = `What the monitors of a container that runs have reported: faults, refused calls, what went wrong. It is not what
+const details = `What the monitors of a container that runs have reported: faults, refused calls, what went wrong. It is not what
 the container's programs wrote: that is what ctr, docker logs, nerdctl logs and crictl logs show. ID may be the
 beginning of one. Reports go to containerd's log too, and there they stay when the container is gone.
 `;
@@ -14,12 +14,11 @@ beginning of one. Reports go to containerd's log too, and there they stay when t
 export const logsCommand: Command = {
   usage: "logs ID",
   summary: "shows what a container's monitors reported",
+  details,
+  options: {},
+  operands: "container",
   run(args) {
-    const { options, operands } = parseArguments(args, { "--help": false });
-    if (options.has("--help")) {
-      writeSync(1, `usage: tine ${logsCommand.usage}\n\n${explanation}`);
-      return 0;
-    }
+    const { operands } = parseOptions(args, this);
     const [id, ...rest] = operands;
     if (id === undefined) throw new CommandLineError("no container given");
     if (rest.length > 0) throw new CommandLineError(`logs takes one container, not ${rest.length + 1}`);

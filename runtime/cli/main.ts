@@ -1,31 +1,20 @@
 import { writeSync } from "node:fs";
 import { SettingsError } from "../../config/errors.js";
-import { CommandLineError, ownFailure, type Command } from "./command.js";
-import { doCommand } from "./do.js";
-import { doctorCommand } from "./doctor.js";
-import { regionsCommand } from "./regions.js";
-import { logsCommand } from "./logs.js";
-import { psCommand } from "./ps.js";
-import { setupCommand } from "./setup.js";
+import { asksForHelp, CommandLineError, helpOf, ownFailure } from "./command.js";
+import { commands } from "./commands.js";
 import { version } from "./version.js";
 
-const commands: Readonly<Record<string, Command>> = {
-  do: doCommand,
-  doctor: doctorCommand,
-  regions: regionsCommand,
-  logs: logsCommand,
-  ps: psCommand,
-  setup: setupCommand,
-};
-
 function help(): string {
-  const width = Math.max(...Object.values(commands).map(({ usage }) => usage.length));
+  const width = Math.max(...Object.keys(commands).map((name) => name.length));
   return [
-    "usage: tine COMMAND",
+    "usage: tine COMMAND [OPTION…] [ARGUMENT…]",
     "",
-    ...Object.values(commands).map(({ usage, summary }) => `  tine ${usage.padEnd(width)}  ${summary}`),
+    ...Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`),
     "",
-    "  tine COMMAND --help tells more; tine --version",
+    "tine COMMAND --help and tine(1) tell more; tine --version.",
+    "To begin with: tine doctor. Then run an image in Tine:",
+    "",
+    "  ctr run --rm -t --runtime io.containerd.tine.v2 REFERENCE NAME sh",
     "",
   ].join("\n");
 }
@@ -47,6 +36,10 @@ async function main(args: string[]): Promise<number> {
     return ownFailure;
   }
   try {
+    if (asksForHelp(rest, command)) {
+      writeSync(1, helpOf(command));
+      return 0;
+    }
     return await command.run(rest);
   } catch (error) {
     if (error instanceof CommandLineError)

@@ -1,33 +1,25 @@
 import { writeSync } from "node:fs";
 import { loadSettings } from "../../config/settings.js";
 import { ContainerResources } from "../resources/container-resources.js";
-import { CommandLineError, parseArguments, type Command } from "./command.js";
+import { CommandLineError, parseOptions, type Command } from "./command.js";
 import { runningContainers, type RunningContainer } from "./containers.js";
 import { processTree, type TreeEntry } from "./process-tree.js";
 
-const explanation = `Each container's id, containerd namespace, first process, number of processes and memory, and below it its
+const details = `Each container's id, containerd namespace, first process, number of processes and memory, and below it its
 processes as a tree: the host's pid, bytes in memory, bytes of those that no other process shares (what a fork
 shares with its parent until one of them writes is not its own), command line.
-
-  --quiet   ids alone
-  --json    all of it, for programs
 `;
 
 /** `tine ps`: the containers that run, with their processes. */
 export const psCommand: Command = {
   usage: "ps [--quiet | --json]",
   summary: "lists the containers that run, with their process trees and memory",
+  details,
+  options: { "--quiet": { text: "ids alone" }, "--json": { text: "all of it, for programs" } },
+  operands: "none",
   async run(args) {
-    const { options, operands } = parseArguments(args, {
-      "--quiet": false,
-      "--json": false,
-      "--help": false,
-    });
+    const { options, operands } = parseOptions(args, this);
     if (operands.length > 0) throw new CommandLineError(`ps takes no ${JSON.stringify(operands[0])}`);
-    if (options.has("--help")) {
-      writeSync(1, `usage: tine ${psCommand.usage}\n\n${explanation}`);
-      return 0;
-    }
     const containers = runningContainers(loadSettings().runtime.root);
     if (options.has("--quiet")) {
       writeSync(1, containers.map(({ id }) => `${id}\n`).join(""));

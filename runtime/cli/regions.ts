@@ -1,25 +1,20 @@
 import { writeSync } from "node:fs";
 import { regionsOf, type Region, type Regions } from "../fork/regions.js";
-import { CommandLineError, parseArguments, type Command } from "./command.js";
+import { CommandLineError, parseOptions, type Command } from "./command.js";
 
-const details = `usage: tine regions [--all] PID
-
-Shows which memory of a guest process a fork copies at once, and why. PID is the process's number on the host; its
-memory has to be the caller's to read (root's, as a rule).
-
-  --all  every mapping, and what a fork does with it
+const details = `Shows which memory a fork copies at once, and why. PID is the process's number on the host; its memory has to be
+the caller's to read (root's, as a rule).
 `;
 
 /** `tine regions`: a guest process's memory as its fork strategy sees it. */
 export const regionsCommand: Command = {
   usage: "regions [--all] PID",
   summary: "shows what a fork of a guest process copies",
+  details,
+  options: { "--all": { text: "every mapping, and what a fork does with it" } },
+  operands: "process",
   run(args) {
-    const { options, operands } = parseArguments(args, { "--all": false, "--help": false });
-    if (options.has("--help")) {
-      writeSync(1, details);
-      return 0;
-    }
+    const { options, operands } = parseOptions(args, this);
     const [text = "", ...rest] = operands;
     if (!/^[1-9]\d*$/.test(text) || rest.length > 0)
       throw new CommandLineError("one process identifier is wanted");

@@ -1,6 +1,6 @@
 import { chmodSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
-import { CommandLineError, parseArguments, type Command } from "./command.js";
+import { CommandLineError, parseOptions, type Command } from "./command.js";
 import { containerdTarget } from "./setup/containerd.js";
 import { dockerTarget } from "./setup/docker.js";
 import { kubernetesTarget } from "./setup/kubernetes.js";
@@ -12,16 +12,11 @@ const targets: Readonly<Record<string, Target>> = {
   kubernetes: kubernetesTarget,
 };
 
-const explanation = `Makes others know of Tine. Nothing is restarted: what to run next is said.
+const details = `Nothing is restarted: what to run next is said.
 
 ${Object.entries(targets)
   .map(([name, { summary }]) => `  ${name.padEnd(12)}${summary}`)
   .join("\n")}
-
-  --print       shows what would be added, and changes nothing (the default)
-  --apply       adds it, and leaves everything else in the file as it is
-  --undo        takes it out again
-  --file FILE   the configuration, in another place than usual
 
 Besides, containerd has to find the shim: tine doctor says whether it does.
 `;
@@ -30,12 +25,16 @@ Besides, containerd has to find the shim: tine doctor says whether it does.
 export const setupCommand: Command = {
   usage: "setup containerd|docker|kubernetes [--print | --apply | --undo] [--file FILE]",
   summary: "shows, adds or takes out what containerd, docker and Kubernetes have to know",
+  details,
+  options: {
+    "--print": { text: "shows what would be added, and changes nothing (the default)" },
+    "--apply": { text: "adds it, and leaves everything else in the file as it is" },
+    "--undo": { text: "takes it out again" },
+    "--file": { argument: "FILE", text: "the configuration, in another place than usual" },
+  },
+  operands: Object.keys(targets),
   async run(args) {
     const [name, ...rest] = args;
-    if (name === "--help") {
-      writeSync(1, `usage: tine ${setupCommand.usage}\n\n${explanation}`);
-      return 0;
-    }
     const target = name !== undefined && Object.hasOwn(targets, name) ? targets[name] : undefined;
     if (target === undefined) {
       const known = Object.keys(targets).join(", ");
@@ -43,10 +42,8 @@ export const setupCommand: Command = {
         name === undefined ? `whom? ${known}` : `cannot set up ${JSON.stringify(name)}, only ${known}`,
       );
     }
-    const known = { "--print": false, "--apply": false, "--undo": false, "--file": true, "--help": false };
-    const { options, operands } = parseArguments(rest, known);
+    const { options, operands } = parseOptions(rest, this);
     if (operands.length > 0) throw new CommandLineError(`setup takes no ${JSON.stringify(operands[0])}`);
-    if (options.has("--help")) return this.run(["--help"]);
     const chosen = ["--print", "--apply", "--undo"].filter((option) => options.has(option));
     if (chosen.length > 1) throw new CommandLineError(`${chosen.join(" and ")} exclude each other`);
     const { files, shown, next } = await target.plan(options.get("--file")?.at(-1), options.has("--undo"));

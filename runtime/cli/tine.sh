@@ -18,4 +18,11 @@ while [ "$number" -lt 32 ]; do
   number=$((number + 1))
 done
 export TINE_DESCRIPTORS
-TINE_SOFT_DESCRIPTORS=$(ulimit -Sn) exec "$(cat -- "$bin/node-path")" --no-warnings "$bin/../js/linked/tine.cjs" "$@"
+node=$(cat -- "$bin/node-path" 2>/dev/null)
+# That one may have been removed since.
+if ! [ -x "$node" ]; then node=node; fi
+if [ "$node" = node ] && ! command -v node >/dev/null; then
+  echo "tine: no Node.js: neither the one that $bin/node-path names nor one in PATH; install Node 20.19 or newer" >&2
+  exit 125
+fi
+TINE_SOFT_DESCRIPTORS=$(ulimit -Sn) exec "$node" --no-warnings "$bin/../js/linked/tine.cjs" "$@"

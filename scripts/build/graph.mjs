@@ -52,7 +52,8 @@ export const nativeParts = {
       "-isystem node_modules/node-api-headers/include",
       "-isystem node_modules/node-addon-api",
     ],
-    link: ["-shared"],
+    // Its C++ library inside: Node brings none that is sure to be new enough.
+    link: ["-shared", "-static-libstdc++", "-static-libgcc"],
   },
   launcher: {
     output: "build/bin/containerd-shim-tine-v2",

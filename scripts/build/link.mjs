@@ -1,9 +1,9 @@
-import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire, isBuiltin } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { repository } from "../lib/paths.mjs";
 import { BootstrapError } from "../lib/progress.mjs";
+import { compileAhead } from "./compile-ahead.mjs";
 
 const output = join(repository, "build/js");
 
@@ -28,11 +28,9 @@ export async function linkPrograms() {
     rmSync(`${place}.cache`, { force: true });
     replace(`${place}.code`, linked(join(output, entry), module));
     replace(`${place}.cjs`, starter(name, moduleName(join(output, entry))));
-    const { status, stderr } = spawnSync(process.execPath, ["--no-warnings", "-e", cacheMaker(place)], {
-      encoding: "utf8",
-    });
-    if (status !== 0)
-      throw new BootstrapError(`V8 does not compile build/js/linked/${name}.code:\n${stderr}`);
+    const problem = compileAhead(process.execPath, place);
+    if (problem !== undefined)
+      throw new BootstrapError(`V8 does not compile build/js/linked/${name}.code:\n${problem}`);
   }
 }
 
@@ -139,21 +137,6 @@ load(${JSON.stringify(entry)}).outcome.catch((error) => {
     throw error;
   });
 });
-`;
-}
-
-/** A program for Node that has V8 compile everything, also what is called late, and keeps the result. */
-function cacheMaker(place) {
-  const code = JSON.stringify(`${place}.code`);
-  return `
-const { readFileSync, renameSync, writeFileSync } = require("node:fs");
-const { setFlagsFromString } = require("node:v8");
-setFlagsFromString("--no-lazy");
-const script = new (require("node:vm").Script)(readFileSync(${code}, "utf8"), { filename: ${code} });
-// What runs it later has the default: V8 takes a cache only from equal flags.
-setFlagsFromString("--lazy");
-writeFileSync(${JSON.stringify(`${place}.cache.new`)}, script.createCachedData());
-renameSync(${JSON.stringify(`${place}.cache.new`)}, ${JSON.stringify(`${place}.cache`)});
 `;
 }
 

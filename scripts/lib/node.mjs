@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { cache } from "./paths.mjs";
 import { BootstrapError, runQuietly, runToEnd, say } from "./progress.mjs";
@@ -33,17 +33,38 @@ export async function ensureNode() {
   const home = join(cache, `node-${fetchedMajor}`);
   const program = join("node_modules", name, "bin/node");
   const node = join(home, program);
-  if (!existsSync(node)) await install(home, name, program);
+  if (!existsSync(node)) {
+    say(`Node ${process.versions.node} is older than ${oldest.join(".")}`);
+    await install(home, name, program);
+  }
   const status = await runToEnd(node, process.argv.slice(1), {
     env: { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH}` },
   });
   process.exit(status);
 }
 
+/**
+ * A Node that a package can carry: this one, unless it is one that Debian splits into libraries; then the one
+ * that is fetched where none is new enough.
+ */
+export async function nodeToCarry() {
+  if (process.config.variables.node_shared !== true && process.config.variables.node_shared !== "true")
+    return realpathSync(process.execPath);
+  const name = fetched[process.arch];
+  if (name === undefined) {
+    throw new BootstrapError(
+      `the Node at ${process.execPath} needs libraries of its own, and there is none to fetch for ${process.arch}`,
+      "run this with a Node from nodejs.org",
+    );
+  }
+  const home = join(cache, `node-${fetchedMajor}`);
+  const node = join(home, "node_modules", name, "bin/node");
+  if (!existsSync(node)) await install(home, name, join("node_modules", name, "bin/node"));
+  return node;
+}
+
 async function install(home, name, program) {
-  say(
-    `Node ${process.versions.node} is older than ${oldest.join(".")}: fetching Node ${fetchedMajor} into ${home}`,
-  );
+  say(`fetching Node ${fetchedMajor} into ${home}`);
   const fresh = `${home}.${process.pid}`;
   try {
     mkdirSync(fresh, { recursive: true });

@@ -20,6 +20,10 @@ const groups = {
     { package: "mmdebstrap", programs: ["mmdebstrap"] },
     { package: "debian-archive-keyring", files: ["/usr/share/keyrings/debian-archive-keyring.gpg"] },
   ],
+  packages: [
+    { package: "dpkg", programs: ["dpkg-deb"] },
+    { package: "binutils", programs: ["strip", "objdump"] },
+  ],
   clients: [
     { package: "docker.io", programs: ["dockerd", "docker-proxy"] },
     { package: "iptables", programs: ["iptables"] },

@@ -3,6 +3,7 @@ import { runToEnd } from "../lib/progress.mjs";
 
 for (const page of [
   "config/write-documentation.js",
+  "runtime/cli/write-manuals.js",
   "scripts/documentation/write-system-calls.js",
   "bench/write-documentation.js",
 ])

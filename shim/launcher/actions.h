@@ -17,4 +17,7 @@ int info();
 // Prints the version, as a person reads it.
 int version();
 
+// Prints what the program is for and how it is called.
+int help();
+
 }  // namespace tine::launcher

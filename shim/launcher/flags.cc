@@ -20,6 +20,7 @@ bool* switch_flag(Flags& flags, std::string_view name) {
   if (name == "debug") return &flags.debug;
   if (name == "v") return &flags.version;
   if (name == "info") return &flags.info;
+  if (name == "help" || name == "h") return &flags.help;
   return nullptr;
 }
 

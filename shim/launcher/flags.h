@@ -16,6 +16,7 @@ struct Flags {
   bool debug = false;
   bool version = false;
   bool info = false;
+  bool help = false;
   std::string action;
 };
 

@@ -14,6 +14,9 @@ int main(int argc, char** argv) {
   if (const std::string mistake = parse_flags(arguments.subspan(1), flags); !mistake.empty()) {
     fail(mistake);
   }
+  if (flags.help) {
+    return help();
+  }
   if (flags.version) {
     return version();
   }

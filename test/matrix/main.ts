@@ -1,6 +1,6 @@
 /**
  * `npm run test:matrix [-- CLIENT,… [PATTERN]]`: what people do with docker, nerdctl and crictl, under runc and
- * under Tine, compared. The results are kept in results.json; with a PATTERN, both sides are printed too. Exit status 1 when
+ * under Tine, compared; and the installation of the Debian package on a clean system (`debian-package`). The results are kept in results.json; with a PATTERN, both sides are printed too. Exit status 1 when
  * something differs without a known reason.
  */
 import { mkdtemp, rm } from "node:fs/promises";
@@ -11,6 +11,7 @@ import type { CommandResult } from "../harness/command.js";
 import type { Case } from "./cases/case.js";
 import { sections } from "./cases/index.js";
 import { startClients, type ClientSides } from "./clients.js";
+import { installationResults } from "./installation.js";
 import { keepResults, type CaseResult } from "./results.js";
 import { runCase, type Side } from "./side.js";
 
@@ -43,7 +44,13 @@ try {
   await clients.stop();
   await rm(folder, { recursive: true, force: true });
 }
-await keepResults({ clients: clients.versions, cases: results }, pattern === undefined);
+const versions = { ...clients.versions };
+if (pattern === undefined && (names === undefined || names.split(",").includes("debian-package"))) {
+  const { version, cases } = await installationResults();
+  versions["debian-package"] = version;
+  results.push(...cases);
+}
+await keepResults({ clients: versions, cases: results }, pattern === undefined);
 const different = results.filter(({ outcome }) => outcome === "different").length;
 console.log(`${results.length} cases, ${different} different`);
 process.exitCode = different === 0 ? 0 : 1;

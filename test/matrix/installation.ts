@@ -1,0 +1,104 @@
+import { copyFile, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { check } from "../harness/command.js";
+import { busyboxImage, debianImage, unpackImage } from "../harness/image.js";
+import { repository } from "../harness/paths.js";
+import type { CaseResult } from "./results.js";
+
+/** What somebody does on a machine that has never seen Tine, and what comes out of it. */
+const steps: readonly { title: string; script: string; expected: string }[] = [
+  { title: "there is no Node.js yet", script: "command -v node; echo $?", expected: "1\n" },
+  {
+    title: "the package installs",
+    script: "dpkg -i /root/tine.deb >/dev/null 2>&1; echo $?",
+    expected: "0\n",
+  },
+  {
+    title: "its programs are in PATH and run",
+    script: "tine --version; tine-vmm --version; containerd-shim-tine-v2 -v | grep Version",
+    expected: "tine 0.1.0\ntine-vmm 0.1.0\n  Version: 0.1.0\n",
+  },
+  {
+    title: "tine doctor finds the machine fit",
+    script: "tine doctor >/tmp/doctor; echo $?",
+    expected: "0\n",
+  },
+  { title: "tine do", script: "tine do -- sh -c 'echo $((6 * 7)); exit 3'; echo $?", expected: "42\n3\n" },
+  {
+    title: "manual pages and completion are there",
+    script:
+      "dpkg --contents /root/tine.deb | grep -o 'man./.*.gz'; bash -c '. /usr/share/bash-completion/completions/tine; complete -p tine'",
+    expected:
+      "man1/tine.1.gz\nman5/tine.toml.5.gz\nman8/containerd-shim-tine-v2.8.gz\ncomplete -F _tine tine\n",
+  },
+  {
+    title: "Debian's containerd starts",
+    script:
+      "containerd >/tmp/containerd.log 2>&1 & for i in $(seq 100); do ctr version >/dev/null 2>&1 && break; sleep 0.1; done; ctr image import /root/image.tar >/dev/null && echo up",
+    expected: "up\n",
+  },
+  {
+    title: "ctr run --runtime io.containerd.tine.v2",
+    script:
+      "ctr run --rm --runtime io.containerd.tine.v2 $(ctr image ls -q) one sh -c 'echo $((6 * 7)); exit 7' </dev/null; echo $?",
+    expected: "42\n7\n",
+  },
+  {
+    title: "tine ps",
+    script:
+      "ctr run -d --runtime io.containerd.tine.v2 $(ctr image ls -q) two sleep 1000; tine ps --quiet; ctr task rm -f two 2>/dev/null; ctr container rm two; tine ps --quiet",
+    expected: "two\n",
+  },
+  {
+    title: "removed, it leaves nothing",
+    script: "dpkg -P tine >/dev/null; ls -d /usr/lib/tine /usr/bin/tine* /etc/tine 2>/dev/null; echo $?",
+    expected: "2\n",
+  },
+];
+
+const client = "debian-package";
+
+/** Makes the package and installs it on a clean Debian of this machine's release. */
+export async function installationResults(): Promise<{ version: string; cases: CaseResult[] }> {
+  const folder = await mkdtemp(join(tmpdir(), "tine-i-"));
+  try {
+    const npm = ["npm", "run", "--silent", "package", "--", folder];
+    const made = (await check(npm, { directory: repository, limit: 600_000 })).stdout.trim().split("\n");
+    const root = join(folder, "root");
+    const image = await debianImage(["containerd", "runc"], console.log);
+    await check(["mkdir", root]);
+    await unpackImage(image, root);
+    await copyFile(made.find((path) => path.endsWith(".deb")) ?? "", join(root, "root/tine.deb"));
+    await copyFile((await busyboxImage(console.log)).archive, join(root, "root/image.tar"));
+    const enter = [
+      ...["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"],
+      ...["sh", join(repository, "test/matrix/enter-root.sh"), root],
+    ];
+    const script = steps.map((step) => `echo "=== ${step.title}"\n${step.script}`).join("\n");
+    const clean = { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C.UTF-8" };
+    const { stdout } = await check([...enter, "bash", "-c", script], { environment: clean, limit: 120_000 });
+    const found = new Map(
+      stdout
+        .split("=== ")
+        .slice(1)
+        .map((part): [string, string] => {
+          const end = part.indexOf("\n");
+          return [part.slice(0, end), part.slice(end + 1)];
+        }),
+    );
+    const cases = steps.map(({ title, expected }): CaseResult => {
+      const outcome = found.get(title) === expected ? "same" : "different";
+      console.log(`${outcome}: ${client}: ${title}`);
+      if (outcome === "different")
+        console.log(JSON.stringify({ expected, found: found.get(title) }, undefined, 1));
+      return { client, section: "Installation", title, outcome };
+    });
+    const containerd = (
+      await check([...enter, "containerd", "--version"], { environment: clean })
+    ).stdout.trim();
+    return { version: `the package of \`npm run package\` on a minimal Debian; ${containerd}`, cases };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
