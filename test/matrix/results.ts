@@ -62,6 +62,7 @@ export function compatibilityPage({ clients, cases }: Results): string {
     "Made by `npm run test:matrix` from test/matrix/results.json; do not edit. Each line is something that somebody does with a",
     "client: the same script ran with runc and with Tine, and *yes* says that output, errors and exit status were the same.",
     "A dash: the client does not offer it, or the case is not for it. `docker build` uses dockerd's own runtime, not Tine.",
+    "The installation has no runc beside it: *yes* says that it was as it should be.",
     "",
     ...names.map((name) => `- **${name}**: ${clients[name] ?? ""}`),
   ];
