@@ -1,27 +1,36 @@
 import { verdicts } from "./goals.js";
 import { markdown, type Table } from "./table.js";
 
-/** A run that was kept: bench/results/NAME.json. */
-export interface Results {
+/** A table, and where and when it was measured. */
+export interface Measured extends Table {
   readonly date: string;
   readonly machine: string;
   /** The mean number of processes that wanted to run, at the beginning and at the end. */
-  readonly load?: readonly [number, number];
-  readonly tables: readonly Table[];
+  readonly load: readonly [number, number];
 }
 
-/** docs/performance.md, made from a run that was kept. */
-export function performancePage({ date, machine, load, tables }: Results): string {
+/** What was kept: bench/results/NAME.json. */
+export interface Results {
+  readonly tables: readonly Measured[];
+}
+
+/** A table with its circumstances, in Markdown. */
+export function describe(table: Measured): string {
+  const { date, machine, load } = table;
+  const [before, after] = load.map((value) => value.toFixed(1));
+  return `${markdown(table)}\n${date}; ${machine}; load ${before} before, ${after} after.\n`;
+}
+
+/** docs/performance.md, made from what was kept. */
+export function performancePage({ tables }: Results): string {
   const lines = verdicts(tables).map(
     ({ goal, came, met }) => `| ${goal} | ${came} | ${met ? "yes" : "**no**"} |`,
   );
-  const busy = load === undefined ? "" : `; load ${load[0].toFixed(1)} before, ${load[1].toFixed(1)} after`;
   return `<!-- Made from bench/results/performance.json by \`npm run docs\`. -->
 
 # Performance
 
-Measured ${date} on ${machine}${busy}. \`npm run bench -- --save performance\` measures it again,
-\`npm run docs\` then makes this page. All columns of a table come from one run, the peers taking turns, and only the
+\`npm run bench -- --save performance [GROUP…]\` measures it again, \`npm run docs\` then makes this page. All columns of a table come from one run, the peers taking turns, and only the
 ratios between them say something about another machine.
 
 | wanted | came to | reached |
@@ -35,5 +44,5 @@ parent's pages, which drops their translations, and each comes back at its next 
 time. On a host with VMX or SVM, an exit costs a twentieth of that. [exitless.md](exitless.md) and [fork.md](fork.md)
 tell what is done about it.
 
-${tables.map(markdown).join("\n")}`;
+${tables.map(describe).join("\n")}`;
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { cpus, loadavg, release } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -8,6 +8,7 @@ import { PrivateContainerd } from "../test/harness/containerd.js";
 import { Ctr } from "../test/harness/ctr.js";
 import { busyboxImage, debianImage, debianPackages, type TestImage } from "../test/harness/image.js";
 import { programs, repository } from "../test/harness/paths.js";
+import { describe, type Measured, type Results } from "./documentation.js";
 import { forkTable, translatedForkTable } from "./fork.js";
 import { memoryTable } from "./memory.js";
 import { callTable } from "./operations.js";
@@ -15,11 +16,12 @@ import { findPeers } from "./peers.js";
 import { processorPackages, processorTable } from "./processor.js";
 import { startTable } from "./start.js";
 import { markdown, type Table } from "./table.js";
+import { workloadPackages, workloadTable } from "./workloads.js";
 
 // `npm run bench [-- [--save NAME] [GROUP…]]`: figures beside peers in the same run; --save keeps them in
 // bench/results.
 
-const groups = ["start", "fork", "fork-translated", "calls", "processor", "memory"] as const;
+const groups = ["start", "fork", "fork-translated", "calls", "processor", "work", "memory"] as const;
 type Group = (typeof groups)[number];
 
 /** Those that are measured when nobody names any: minutes in all. */
@@ -42,21 +44,22 @@ async function main(): Promise<void> {
   if (process.getuid?.() !== 0) throw new Error("the benchmarks need root: containerd does");
   await using containerd = await PrivateContainerd.start({ keepImages: true });
   const ctr = new Ctr(containerd, "tine-bench");
-  const tables: Table[] = [];
+  const measured: Measured[] = [];
   const failures: string[] = [];
-  const before = loadavg()[0] ?? 0;
   const machine = await describeMachine();
   process.stdout.write(`${machine}\n\n`);
   for (const group of groups.filter((name) => (chosen as readonly string[]).includes(name))) {
     say(`measuring ${group}`);
     const begin = performance.now();
+    const before = loadavg()[0] ?? 0;
     try {
       const table = await measure(group, ctr);
       process.stdout.write(`${markdown(table)}\n`);
-      tables.push(table);
+      const date = new Date().toISOString().slice(0, 10);
+      measured.push({ ...table, date, machine, load: [before, loadavg()[0] ?? 0] });
       // At once: a later group may fail, or take longer than somebody waits.
       if (values.save !== undefined) {
-        await save(values.save, machine, [before, loadavg()[0] ?? 0], tables);
+        await save(values.save, measured);
       }
     } catch (error) {
       // The other groups are measured all the same.
@@ -83,6 +86,11 @@ async function measure(group: Group, ctr: Ctr): Promise<Table> {
       return callTable(peers, await compile("calls"));
     case "memory":
       return memoryTable(await apart(ctr, small), small, peers);
+    case "work": {
+      const image = await debianImage([...debianPackages, ...workloadPackages], say);
+      await ctr.import(image);
+      return workloadTable(ctr, image, peers, say);
+    }
     case "processor": {
       const image = await debianImage([...debianPackages, ...processorPackages], say);
       await ctr.import(image);
@@ -124,23 +132,20 @@ async function describeMachine(): Promise<string> {
   ].join("; ");
 }
 
-async function save(
-  name: string,
-  machine: string,
-  load: readonly [number, number],
-  tables: readonly Table[],
-): Promise<void> {
+/** Keeps what was measured; groups that were not stay as an earlier run left them. */
+async function save(name: string, measured: readonly Measured[]): Promise<void> {
   const folder = join(repository, "bench/results");
   await mkdir(folder, { recursive: true });
-  const date = new Date().toISOString().slice(0, 10);
-  await writeFile(
-    join(folder, `${name}.json`),
-    `${JSON.stringify({ date, machine, load, tables }, null, 2)}\n`,
+  const path = join(folder, `${name}.json`);
+  const earlier = await readFile(path, "utf8").then(
+    (text) => (JSON.parse(text) as Results).tables,
+    () => [],
   );
-  await writeFile(
-    join(folder, `${name}.md`),
-    `# ${name}\n\n${date}; ${machine}. Made by \`npm run bench -- --save ${name}\`.\n\n${tables.map(markdown).join("\n")}`,
-  );
+  const others = earlier.filter(({ title }) => measured.every((table) => table.title !== title));
+  const tables = [...others, ...measured].sort((a, b) => a.title.localeCompare(b.title));
+  await writeFile(path, `${JSON.stringify({ tables } satisfies Results, null, 2)}\n`);
+  const note = `Made by \`npm run bench -- --save ${name}\`.`;
+  await writeFile(join(folder, `${name}.md`), `# ${name}\n\n${note}\n\n${tables.map(describe).join("\n")}`);
 }
 
 main().catch((error: unknown) => {
