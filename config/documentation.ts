@@ -35,6 +35,7 @@ function describe(name: string, key: Key): string[] {
       lines.push("An absolute path, or a name to look up in PATH.", "");
       break;
     case "translator":
+    case "address":
       break;
     case "path":
       lines.push("An absolute path.", "");

@@ -30,7 +30,14 @@ interface TranslatorKey {
   readonly description: string;
 }
 
-export type Key = ChoiceKey<string> | ProgramKey | PathKey | TranslatorKey;
+/** A key whose value is where something is served: a unix socket's absolute path, or a port of this machine alone. */
+interface AddressKey {
+  readonly kind: "address";
+  readonly fallback: string;
+  readonly description: string;
+}
+
+export type Key = ChoiceKey<string> | ProgramKey | PathKey | TranslatorKey | AddressKey;
 
 export interface Section {
   readonly description: string;
@@ -51,6 +58,10 @@ function program(fallback: string, description: string): ProgramKey {
 
 function path(fallback: string, description: string): PathKey {
   return { kind: "path", fallback, description };
+}
+
+function address(description: string): AddressKey {
+  return { kind: "address", fallback: "", description };
 }
 
 function translator(architecture: string): TranslatorKey {
@@ -82,6 +93,9 @@ export const schema = {
         warning: "what may be wrong",
         error: "what failed",
       }),
+      metrics: address(
+        "Where figures for Prometheus are served: a unix socket's path, `127.0.0.1:PORT` or `[::1]:PORT`. Empty: nowhere. See docs/metrics.md.",
+      ),
     },
   },
   fork: {

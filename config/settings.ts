@@ -126,10 +126,19 @@ function wrongWith(key: Key, value: unknown): string | undefined {
     case "translator":
       if (value === "" || parseTranslator(value) !== undefined) return undefined;
       return `${JSON.stringify(value)} is not an absolute path, perhaps with some of the flags P, O, C, F behind a colon`;
+    case "address":
+      if (value === "" || (isAbsolute(value) && !value.includes("\0")) || isLoopback(value)) return undefined;
+      return `${JSON.stringify(value)} is neither an absolute path nor 127.0.0.1:PORT or [::1]:PORT`;
     case "path":
       if (isAbsolute(value) && !value.includes("\0")) return undefined;
       return `${JSON.stringify(value)} is not an absolute path`;
   }
+}
+
+/** A port that nobody else's machine reaches. */
+function isLoopback(value: string): boolean {
+  const port = /^(?:127\.\d+\.\d+\.\d+|\[::1\]):(\d{1,5})$/.exec(value)?.[1];
+  return port !== undefined && Number(port) > 0 && Number(port) < 65536;
 }
 
 function kindOf(value: unknown): string {

@@ -19,6 +19,7 @@ import { shimArguments } from "./arguments.js";
 import { eventMessage } from "./events/messages.js";
 import { Publisher } from "./events/publisher.js";
 import { Lifetime } from "./lifetime.js";
+import type { MetricsServer } from "./metrics/server.js";
 import { ShimLog } from "./log.js";
 import type { CreateTaskRequest } from "./proto/gen/task_pb.js";
 import { runtimeSettings } from "./runtime-settings.js";
@@ -90,6 +91,9 @@ await server.listen({ fd: LISTENER });
 lifetime.reconsider();
 writeSync(READINESS, "\n");
 closeSync(READINESS);
+let metrics: MetricsServer | undefined;
+const metricsAddress = loadSettings().shim.metrics;
+if (metricsAddress !== "") await serveMetrics(metricsAddress);
 
 async function makeContainer(request: CreateTaskRequest, rootfs: readonly Mount[]): Promise<Container> {
   const { id, bundle } = request;
@@ -129,6 +133,17 @@ function openStreamsOf(streams: RequestedStreams, id: string, bundle: string): P
   });
 }
 
+/** Loaded only here: most have no use for it. */
+async function serveMetrics(address: string): Promise<void> {
+  const { collectMetrics } = await import("./metrics/collect.js");
+  const { MetricsServer: Metrics } = await import("./metrics/server.js");
+  const { version } = await import("../runtime/cli/version.js");
+  const collect = (): ReturnType<typeof collectMetrics> =>
+    collectMetrics(loadSettings().runtime.root, { version, namespace, containers: containers.size });
+  metrics = new Metrics(address, collect, (line) => log.write("warning", line));
+  void metrics.serve();
+}
+
 /**
  * In this order: no folder goes that a successor uses already; who has found
  * the socket's name is served still, and who comes later finds no name.
@@ -138,6 +153,7 @@ async function leave(): Promise<void> {
     attempt(() => rmSync(directory, { recursive: true, force: true }));
   }
   attempt(() => unlinkSync(socket));
+  metrics?.close();
   await publisher.flushed();
   await server.close();
   process.exit(0);

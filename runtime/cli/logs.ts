@@ -2,8 +2,8 @@ import { readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { loadSettings } from "../../config/settings.js";
 import { systemCodeOf } from "../errors.js";
+import { findContainer } from "../jail/running.js";
 import { CommandLineError, ownFailure, parseOptions, type Command } from "./command.js";
-import { findContainer } from "./containers.js";
 
 const details = `What the monitors of a container that runs have reported: faults, refused calls, what went wrong. It is not what
 the container's programs wrote: that is what ctr, docker logs, nerdctl logs and crictl logs show. ID may be the

@@ -2,7 +2,8 @@ import { writeSync } from "node:fs";
 import { loadSettings } from "../../config/settings.js";
 import { ContainerResources } from "../resources/container-resources.js";
 import { CommandLineError, parseOptions, type Command } from "./command.js";
-import { runningContainers, type RunningContainer } from "./containers.js";
+import { runningContainers, type RunningContainer } from "../jail/running.js";
+import { table } from "./table.js";
 import { processTree, type TreeEntry } from "./process-tree.js";
 
 const details = `Each container's id, containerd namespace, first process, number of processes and memory, and below it its
@@ -26,7 +27,7 @@ export const psCommand: Command = {
       return 0;
     }
     const listed = await Promise.all(containers.map(withProcesses));
-    writeSync(1, options.has("--json") ? `${JSON.stringify(listed, undefined, 2)}\n` : table(listed));
+    writeSync(1, options.has("--json") ? `${JSON.stringify(listed, undefined, 2)}\n` : listing(listed));
     return 0;
   },
 };
@@ -43,7 +44,7 @@ async function withProcesses(container: RunningContainer): Promise<Listed> {
   return { ...container, processes: processTree(pids) };
 }
 
-function table(containers: readonly Listed[]): string {
+function listing(containers: readonly Listed[]): string {
   const lines = [["CONTAINER", "NAMESPACE", "PID", "PROCESSES", "MEMORY", "OWN", "COMMAND"]];
   for (const { id, namespace = "-", pid, processes } of containers) {
     const own = processes.reduce((sum, entry) => sum + entry.own, 0);
@@ -53,16 +54,7 @@ function table(containers: readonly Listed[]): string {
       lines.push(["", "", String(entry.pid), "", size(entry.resident), size(entry.own), command]);
     }
   }
-  const widths = (lines[0] ?? []).map((_, column) =>
-    Math.max(...lines.map((line) => line[column]?.length ?? 0)),
-  );
-  const text = lines.map((line) =>
-    line
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join("  ")
-      .trimEnd(),
-  );
-  return `${text.join("\n")}\n`;
+  return table(lines);
 }
 
 function size(bytes: number): string {

@@ -3,8 +3,12 @@ import { RuntimeError, messageOf } from "../errors.js";
 
 /** native/vmm/fork/board.h: how a monitor shows its mappings to whoever may read its memory. */
 const magic = Buffer.from("74696e652d626f6172640a1a0099e701", "hex");
-const version = 1;
-const boardBytes = 56;
+const version = 2;
+const boardBytes = 80;
+
+/** native/vmm/syscall/counters.h. */
+const callLimit = 512;
+const countBytes = 32;
 
 /** A node of libstdc++'s map: colour, parent, left, right, key, then the mapping. */
 const nodeBytes = 64;
@@ -18,6 +22,30 @@ export interface GuestMapping {
   readonly protection: number;
   /** kVma… of native/vmm/memory/address_space.h. */
   readonly flags: number;
+}
+
+/** How often a process made one call since it began its program, and how it was served. */
+export interface CallCount {
+  /** The guest architecture's number. */
+  readonly number: number;
+  /** The guest had left the machine. */
+  readonly exits: number;
+  /** It had not: another thread served it (docs/exitless.md). */
+  readonly posted: number;
+  /** From its arrival to its answer, waiting included; undefined where the processor does not say how fast it counts. */
+  readonly seconds: number | undefined;
+}
+
+/** What a process has done. */
+export interface Figures {
+  readonly asked: number;
+  readonly translated: boolean;
+  readonly forks: number;
+  /** From each fork's call to its child's first word; undefined as with {@link CallCount.seconds}. */
+  readonly forkSeconds: number | undefined;
+  readonly copied: number;
+  /** Those that it made. */
+  readonly calls: readonly CallCount[];
 }
 
 export interface Board {
@@ -40,6 +68,57 @@ export interface Board {
  * @throws RuntimeError `not-found` when it is no guest's, or cannot be read
  */
 export function readBoard(pid: number): Board {
+  return withBoard(pid, (memory, board) => ({
+    asked: board.readUInt32LE(20),
+    translated: board.readUInt32LE(24) === 1,
+    forks: board.readUInt32LE(28),
+    windowBit: board.readBigUInt64LE(32),
+    copied: Number(board.readBigUInt64LE(40)),
+    mappings: readMappings(memory, Number(board.readBigUInt64LE(48))),
+  }));
+}
+
+/**
+ * Reads what a monitor counts while it runs.
+ *
+ * @param pid - a process of the host
+ * @throws RuntimeError `not-found` when it is no guest's, or cannot be read
+ */
+export function readFigures(pid: number): Figures {
+  return withBoard(pid, (memory, board) => {
+    const khz = Number(board.readBigUInt64LE(72));
+    const seconds = (ticks: bigint): number | undefined =>
+      khz === 0 ? undefined : Number(ticks) / khz / 1000;
+    return {
+      asked: board.readUInt32LE(20),
+      translated: board.readUInt32LE(24) === 1,
+      forks: board.readUInt32LE(28),
+      forkSeconds: seconds(board.readBigUInt64LE(56)),
+      copied: Number(board.readBigUInt64LE(40)),
+      calls: readCalls(memory, Number(board.readBigUInt64LE(64)), seconds),
+    };
+  });
+}
+
+function readCalls(
+  memory: number,
+  address: number,
+  seconds: (ticks: bigint) => number | undefined,
+): CallCount[] {
+  const counts = readAt(memory, address, callLimit * countBytes);
+  const calls: CallCount[] = [];
+  for (let number = 0; (number + 1) * countBytes <= counts.length; number += 1) {
+    const at = number * countBytes;
+    const exits = Number(counts.readBigUInt64LE(at));
+    const posted = Number(counts.readBigUInt64LE(at + 8));
+    if (exits + posted > 0)
+      calls.push({ number, exits, posted, seconds: seconds(counts.readBigUInt64LE(at + 16)) });
+  }
+  return calls;
+}
+
+/** Finds the board and hands on a copy of it, and the process's memory. */
+function withBoard<T>(pid: number, read: (memory: number, board: Buffer) => T): T {
   let memory: number;
   try {
     memory = openSync(`/proc/${pid}/mem`, "r");
@@ -54,14 +133,7 @@ export function readBoard(pid: number): Board {
     if (found !== version) {
       throw new RuntimeError("failed", `process ${pid} runs another version of Tine (board ${found})`);
     }
-    return {
-      asked: board.readUInt32LE(20),
-      translated: board.readUInt32LE(24) === 1,
-      forks: board.readUInt32LE(28),
-      windowBit: board.readBigUInt64LE(32),
-      copied: Number(board.readBigUInt64LE(40)),
-      mappings: readMappings(memory, Number(board.readBigUInt64LE(48))),
-    };
+    return read(memory, board);
   } finally {
     closeSync(memory);
   }

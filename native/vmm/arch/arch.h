@@ -84,6 +84,7 @@ bool arch_left_with_post(Vcpu&);
 bool arch_can_post(Vcpu&);
 bool arch_call_needs_registers(uint32_t number);
 uint64_t arch_ticks();
+uint64_t arch_ticks_khz(Vcpu&);  // 0: not known
 void arch_pause();
 
 // ---- patched call sites (memory/call_sites.h) ------------------------------------------------------------

@@ -8,7 +8,7 @@
 namespace tine {
 
 // Initialised with more than zeros, so that it lies in the data that the executable's file maps.
-Board board{{'t', 'i', 'n', 'e', '-', 'b', 'o', 'a', 'r', 'd', '\n', '\x1a', '\0', '\x99', '\xe7', '\x01'}, kBoardVersion, 0, 0, 0, kWindowBit, 0, 0};
+Board board{{'t', 'i', 'n', 'e', '-', 'b', 'o', 'a', 'r', 'd', '\n', '\x1a', '\0', '\x99', '\xe7', '\x01'}, kBoardVersion, 0, 0, 0, kWindowBit, 0, 0, 0, 0, 0};
 
 // The layout that the reader relies on: colour, parent, left, right, then key and mapping.
 using Node = std::_Rb_tree_node<std::pair<const uint64_t, Vma>>;

@@ -1,4 +1,4 @@
-// What `tine regions` reads of a monitor from outside, through /proc/PID/mem: found by its first bytes in the monitor's
+// What `tine regions` and `tine stats` read of a monitor from outside, through /proc/PID/mem: found by its first bytes in the monitor's
 // own data, and pointing at the live map of mappings, so that keeping it up costs nothing.
 // runtime/fork/board.ts reads it; a change here raises kBoardVersion.
 #pragma once
@@ -6,7 +6,7 @@
 
 namespace tine {
 
-constexpr uint32_t kBoardVersion = 1;
+constexpr uint32_t kBoardVersion = 2;
 
 struct Board {
   char magic[16];
@@ -17,6 +17,9 @@ struct Board {
   uint64_t window_bit;  // host address = guest address XOR this
   uint64_t copied;      // bytes that became this process's own when it was forked
   uint64_t mappings;    // address of the header node of the map
+  uint64_t fork_ticks;  // what the forks took, from the call to the child's first word
+  uint64_t calls;       // address of syscall/counters.h's figures, kCallLimit of them
+  uint64_t ticks_khz;   // what a tick is; 0 where the processor does not say
 };
 extern Board board;
 

@@ -234,12 +234,14 @@ int64_t clone_process(Thread& t, const Request& q) {
   ForkChild child{t, state, (q.flags & CLONE_FILES) != 0, word};
   AllSignalsBlocked blocked;
   lock_for_fork(t);
+  const uint64_t began = arch_ticks();
   result = raw(SYS_clone3, arg(&host.args), sizeof host.args);
   if (result > 0) __atomic_fetch_add(&board.forks, 1, __ATOMIC_RELAXED);
   unlock_after_fork(t);
   if (is_error(result)) return result;
   if (result) {
     const int64_t failure = word.hear(static_cast<int>(result));
+    __atomic_fetch_add(&board.fork_ticks, arch_ticks() - began, __ATOMIC_RELAXED);
     if (!failure) return result;
     forget_stillborn(q, static_cast<int>(result));
     return failure == -ENOMEM ? failure : -EAGAIN;

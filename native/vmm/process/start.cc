@@ -28,6 +28,7 @@
 #include "procfs/procfs.h"
 #include "seccomp/seccomp.h"
 #include "signal/signal.h"
+#include "syscall/counters.h"
 
 extern "C" [[noreturn]] void tine_switch_stack(void* stack_top, void (*run)(void*), void* argument);
 
@@ -210,6 +211,9 @@ void load_and_run(Thread& t, Image& image, const Arguments& arguments) {
   }
   board.asked = static_cast<uint32_t>(p.fork_strategy);
   board.translated = p.translated;
+  board.calls = arg(call_counts);
+  board.ticks_khz = arch_ticks_khz(*t.vcpu);
+  wipe_counts_on_fork();
   set_guest_mask(t, t.mask);
   run_thread(t);
 }

@@ -2,8 +2,10 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "arch/arch.h"
 #include "memory/address_space.h"
 #include "seccomp/seccomp.h"
+#include "syscall/counters.h"
 #include "syscall/descriptors.h"
 #include "syscall/paths.h"
 #include "syscall/table.h"
@@ -63,9 +65,7 @@ int64_t answer(Call& call) {
   return -ENOSYS;
 }
 
-}  // namespace
-
-int64_t serve(Call& call) {
+int64_t check_and_answer(Call& call) {
   Thread& thread = call.thread;
   thread.last_call = call.number;
   if (thread.seccomp || thread.process->container_seccomp) [[unlikely]] {
@@ -76,6 +76,19 @@ int64_t serve(Call& call) {
   int64_t result = answer(call);
   // The kernel writes below a MAP_GROWSDOWN mapping as a program does; the host's mirror of it does not grow.
   if (result == -EFAULT && thread.process->space->grow_for_call(thread, call.a)) result = answer(call);
+  return result;
+}
+
+}  // namespace
+
+int64_t serve(Call& call) {
+  const uint32_t number = call.number;
+  const bool posted = call.thread.posted;
+  const int pid = call.thread.process->pid;
+  const uint64_t began = arch_ticks();
+  const int64_t result = check_and_answer(call);
+  // A fork's child comes back here too: the call was its parent's.
+  if (call.thread.process->pid == pid) count_call(number, posted, arch_ticks() - began);
   return result;
 }
 

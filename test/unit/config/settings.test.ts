@@ -10,7 +10,11 @@ import { defaultSettings, loadSettings, parseSettings } from "../../../config/se
 import { repository } from "../../harness/paths.js";
 
 const refused: [text: string, code: SettingsErrorCode, message: string][] = [
-  ["[shim]\n\ngroups = 'pod'", "unknown-key", "t:3: shim.groups: no such key; [shim] has group, log_level"],
+  [
+    "[shim]\n\ngroups = 'pod'",
+    "unknown-key",
+    "t:3: shim.groups: no such key; [shim] has group, log_level, metrics",
+  ],
   [
     "\n[shims]",
     "unknown-key",
@@ -53,6 +57,11 @@ const refused: [text: string, code: SettingsErrorCode, message: string][] = [
     "t:1: runtime.__proto__: no such key; [runtime] has runc, root",
   ],
   [
+    "shim.metrics = '0.0.0.0:9464'",
+    "bad-value",
+    't:1: shim.metrics: "0.0.0.0:9464" is neither an absolute path nor 127.0.0.1:PORT or [::1]:PORT',
+  ],
+  [
     "[toString]",
     "unknown-key",
     "t:1: toString: no such section; there are runtime, shim, fork, translators, calls, memory, node",
@@ -78,7 +87,7 @@ describe("tine.toml", () => {
       ),
       {
         runtime: { runc: "/opt/runc", root: "/run/tine" },
-        shim: { group: "pod", log_level: "info" },
+        shim: { group: "pod", log_level: "info", metrics: "" },
         fork: { strategy: "auto" },
         translators: {
           amd64: "",

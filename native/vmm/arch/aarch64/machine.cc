@@ -103,6 +103,11 @@ uint64_t arch_ticks() {
   asm volatile("mrs %0, cntvct_el0" : "=r"(value));
   return value;
 }
+uint64_t arch_ticks_khz(Vcpu&) {
+  uint64_t hertz;
+  asm volatile("mrs %0, cntfrq_el0" : "=r"(hertz));
+  return hertz / 1000;
+}
 void arch_pause() { asm volatile("yield"); }
 
 }  // namespace tine

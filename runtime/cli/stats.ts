@@ -1,0 +1,134 @@
+import { execFileSync } from "node:child_process";
+import { writeSync } from "node:fs";
+import { loadSettings } from "../../config/settings.js";
+import { RuntimeError } from "../errors.js";
+import type { CallCount } from "../fork/board.js";
+import { findContainer, runningContainers, type RunningContainer } from "../jail/running.js";
+import { figuresOf, type ContainerFigures } from "../resources/figures.js";
+import { CommandLineError, ownFailure, parseOptions, type Command } from "./command.js";
+import { monitor } from "./installation.js";
+import { table } from "./table.js";
+
+const details = `Of each container that runs, or of ID alone: CPU time, memory and processes as its control group counts them, and
+the forks of the processes that live: how many, the time of one on average, the strategy. ID may be the
+beginning of one.
+
+With --calls, the system calls of the processes that live, since each began its program: how many were served
+after leaving the virtual machine (EXIT) and without leaving it (POSTED, see docs/exitless.md), and the time from
+a call's arrival to its answer, waiting included. Calls that the vDSO answers in place reach no monitor and are
+not counted; what leaving the machine itself costs is not in the time: tine doctor tells it.
+`;
+
+/** `tine stats`: what containers use. */
+export const statsCommand: Command = {
+  usage: "stats [--calls] [--json] [ID]",
+  summary: "shows what containers use: CPU, memory, processes, forks, system calls",
+  details,
+  options: {
+    "--calls": { text: "the system calls too" },
+    "--json": { text: "the same, for programs: times in seconds, sizes in bytes" },
+  },
+  operands: "container",
+  async run(args) {
+    const { options, operands } = parseOptions(args, this);
+    const [id, ...rest] = operands;
+    if (rest.length > 0) throw new CommandLineError(`stats takes one container, not ${operands.length}`);
+    const containers = chosen(loadSettings().runtime.root, id);
+    if (containers === undefined) {
+      writeSync(2, `tine stats: no container ${JSON.stringify(id)} runs, or several begin so; see tine ps\n`);
+      return ownFailure;
+    }
+    const withCalls = options.has("--calls");
+    const names = withCalls ? callNames() : new Map<number, string>();
+    const read = (await Promise.all(containers.map(withFigures))).flat();
+    const text = options.has("--json")
+      ? `${JSON.stringify(
+          read.map((container) => forPrograms(container, names, withCalls)),
+          undefined,
+          2,
+        )}\n`
+      : overview(read) + (withCalls ? read.map((container) => callTable(container, names)).join("") : "");
+    writeSync(1, text);
+    return 0;
+  },
+};
+
+type Listed = Pick<RunningContainer, "id" | "namespace"> & ContainerFigures;
+
+function chosen(root: string, id: string | undefined): readonly RunningContainer[] | undefined {
+  if (id === undefined) return runningContainers(root);
+  const container = findContainer(root, id);
+  return container === undefined ? undefined : [container];
+}
+
+/** Nothing for a container that ends meanwhile. */
+async function withFigures({ id, namespace, pid }: RunningContainer): Promise<Listed[]> {
+  try {
+    return [{ id, namespace, ...(await figuresOf(pid)) }];
+  } catch (error) {
+    if (error instanceof RuntimeError && error.code === "not-found") return [];
+    throw error;
+  }
+}
+
+/** The monitor knows them. */
+function callNames(): ReadonlyMap<number, string> {
+  const rows = JSON.parse(execFileSync(monitor, ["--syscalls"], { encoding: "utf8" })) as {
+    number: number;
+    name: string;
+  }[];
+  return new Map(rows.map(({ number, name }) => [number, name]));
+}
+
+function nameOf({ number }: CallCount, names: ReadonlyMap<number, string>): string {
+  return names.get(number) ?? `call ${number}`;
+}
+
+function forPrograms(
+  { calls, ...container }: Listed,
+  names: ReadonlyMap<number, string>,
+  withCalls: boolean,
+) {
+  if (!withCalls) return container;
+  return { ...container, calls: calls.map((call) => ({ name: nameOf(call, names), ...call })) };
+}
+
+function overview(containers: readonly Listed[]): string {
+  const rows = containers.map(
+    ({ id, namespace = "-", cpuSeconds, memoryBytes, memoryLimitBytes, ...rest }) => [
+      id.slice(0, 32),
+      namespace,
+      duration(cpuSeconds.total),
+      `${size(memoryBytes)}${memoryLimitBytes === undefined ? "" : ` / ${size(memoryLimitBytes)}`}`,
+      `${rest.pids}${rest.pidsLimit === undefined ? "" : ` / ${rest.pidsLimit}`}`,
+      String(rest.forks.count),
+      rest.forks.count === 0 || rest.forks.seconds === undefined
+        ? "-"
+        : duration(rest.forks.seconds / rest.forks.count),
+      Object.keys(rest.forks.strategies).join(" "),
+    ],
+  );
+  return table([["CONTAINER", "NAMESPACE", "CPU", "MEMORY", "PIDS", "FORKS", "EACH", "STRATEGY"], ...rows]);
+}
+
+function callTable({ id, calls }: Listed, names: ReadonlyMap<number, string>): string {
+  const rows = calls.map((call) => [
+    nameOf(call, names),
+    String(call.exits),
+    String(call.posted),
+    call.seconds === undefined ? "-" : duration(call.seconds),
+    call.seconds === undefined ? "-" : duration(call.seconds / (call.exits + call.posted)),
+  ]);
+  return `\n${id}\n${table([["CALL", "EXIT", "POSTED", "TIME", "EACH"], ...rows])}`;
+}
+
+/** Three digits and a unit. */
+function duration(seconds: number): string {
+  if (seconds >= 1) return `${seconds.toPrecision(seconds >= 1000 ? Math.ceil(Math.log10(seconds)) : 3)} s`;
+  if (seconds >= 1e-3) return `${(seconds * 1e3).toPrecision(3)} ms`;
+  return `${(seconds * 1e6).toPrecision(3)} µs`;
+}
+
+function size(bytes: number): string {
+  return bytes < 10 * 1024 * 1024 ? `${Math.round(bytes / 1024)}K` : `${Math.round(bytes / 1024 / 1024)}M`;
+}
