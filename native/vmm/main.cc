@@ -23,6 +23,7 @@ constexpr const char* kUsage =
     "  --huge-pages=MODE       auto: large anonymous mappings ask for them; never: only where the guest asks\n"
     "  --jailed                runs as a container's process: confine the monitor itself\n"
     "  --probe                 print what this machine's KVM offers, as JSON\n"
+    "  --costs                 print what a system call and the clock cost who runs this, as JSON\n"
     "  --syscalls              print the system-call table, as JSON\n"
     "  --version\n";
 
@@ -66,6 +67,10 @@ constexpr const char* kHugePages[] = {"auto", "never"};
 }  // namespace
 
 int main(int argc, char** argv, char** envp) {
+  if (argc == 2 && !std::strcmp(argv[1], "--costs")) {
+    tine::print_costs();
+    return 0;
+  }
   tine::ensure_placement(argv, envp);
   if (tine::is_exec_image()) tine::start_after_exec(argv, envp);
   tine::Options options;

@@ -3,6 +3,7 @@ import { SettingsError } from "../../config/errors.js";
 import { defaultSettings, loadSettings } from "../../config/settings.js";
 import type { Settings } from "../../config/schema.js";
 import { checkContainerd } from "./checks/containerd.js";
+import { checkCosts } from "./checks/costs.js";
 import { broken, ok, type Finding } from "./checks/finding.js";
 import { checkCgroups, checkHugePages, checkLimits } from "./checks/host.js";
 import { checkKvm } from "./checks/kvm.js";
@@ -35,10 +36,13 @@ run), with the remedy below it. The exit status is 1 when something is broken.
 
 async function examine(): Promise<Finding[]> {
   const { settings, finding } = readSettings();
+  const kvm = await checkKvm();
+  const works = kvm.every(({ state }) => state !== "broken");
   return [
     ok("node", `Node ${process.versions.node} at ${process.execPath}`),
     finding,
-    ...(await checkKvm()),
+    ...kvm,
+    ...(works ? await checkCosts() : []),
     await checkRunc(settings.runtime.runc),
     checkCgroups(),
     ...(await checkContainerd()),

@@ -66,6 +66,8 @@ describe("the tine command", () => {
       "settings",
       "kvm",
       "stub",
+      "calls",
+      "clock",
       "runc",
       "cgroup",
       "containerd",

@@ -20,6 +20,8 @@ struct Options {
   bool probe = false;  // no program: say what KVM offers
 };
 
+// Prints what `--costs` promises.
+void print_costs();
 // Waits until the runtime writes a byte into the pipe, and closes it. A signal that would end a program ends this one;
 // so does the runtime's end.
 void wait_for_start(Thread& thread, int fd);
