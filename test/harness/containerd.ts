@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { ClaimedFolder } from "./claimed-folder.js";
 import { capture } from "./command.js";
 import type { NetworkNamespace } from "./network-namespace.js";
-import { cache, programs } from "./paths.js";
+import { cache, programs as ourPrograms } from "./paths.js";
 
 export interface ContainerdOptions {
   /**
@@ -21,6 +21,10 @@ export interface ContainerdOptions {
   shimFolders?: string[];
   /** Where containerd and its shims run; the machine's own network unless given. */
   network?: NetworkNamespace;
+  /** A folder with containerd, ctr and runc's shim; the machine's own unless given. */
+  programs?: string;
+  /** The version of its configuration: 2 unless given; 3 is containerd 2's. */
+  configuration?: 2 | 3;
   /** The configuration that serves pods, given the folder; pods are not served unless given. */
   pods?: (folder: string) => string;
 }
@@ -49,13 +53,21 @@ const startLimit = 30_000;
  */
 export class PrivateContainerd implements AsyncDisposable {
   private process: ChildProcess | undefined;
+  private programs: string | undefined;
 
   private constructor(
     /** Holds state, sockets and log. */
     readonly folder: string,
     private readonly keptRoot: ClaimedFolder | undefined,
     private readonly options: ContainerdOptions,
-  ) {}
+  ) {
+    this.programs = options.programs;
+  }
+
+  /** `ctr` of the same version. */
+  get ctr(): string {
+    return this.programs === undefined ? "ctr" : join(this.programs, "ctr");
+  }
 
   /** Content and snapshots. */
   get root(): string {
@@ -108,7 +120,7 @@ export class PrivateContainerd implements AsyncDisposable {
   private configuration(): string {
     const quote = (text: string): string => JSON.stringify(text);
     return [
-      "version = 2",
+      `version = ${this.options.configuration ?? 2}`,
       `root = ${quote(this.root)}`,
       `state = ${quote(join(this.folder, "state"))}`,
       "oom_score = 0",
@@ -127,15 +139,23 @@ export class PrivateContainerd implements AsyncDisposable {
     ].join("\n");
   }
 
-  /** Starts the daemon in this folder: at first, and again after {@link kill}. */
-  async launch(): Promise<void> {
+  /**
+   * Starts the daemon in this folder: at first, and again after {@link kill}.
+   *
+   * @param programs another version's from now on: a folder as in {@link ContainerdOptions}
+   */
+  async launch(programs = this.programs): Promise<void> {
+    this.programs = programs;
     const log = openSync(join(this.folder, "containerd.log"), "a");
     const environment: NodeJS.ProcessEnv = { ...process.env, ...this.options.environment };
-    environment["PATH"] = [...(this.options.shimFolders ?? [programs]), process.env["PATH"] ?? ""].join(
-      delimiter,
-    );
+    environment["PATH"] = [
+      ...(this.options.shimFolders ?? [ourPrograms]),
+      ...(programs === undefined ? [] : [programs]),
+      process.env["PATH"] ?? "",
+    ].join(delimiter);
     delete environment["NODE_EXTRA_CA_CERTS"];
-    const daemon = ["containerd", "--config", join(this.folder, "config.toml")];
+    const containerd = programs === undefined ? "containerd" : join(programs, "containerd");
+    const daemon = [containerd, "--config", join(this.folder, "config.toml")];
     const [program = "", ...args] = this.options.network?.command(...daemon) ?? daemon;
     const child = spawn(program, args, {
       stdio: ["ignore", log, log],
@@ -150,7 +170,14 @@ export class PrivateContainerd implements AsyncDisposable {
     child.once("error", (error) => (failure = error));
     const deadline = Date.now() + startLimit;
     for (;;) {
-      const version = await capture(["ctr", "--address", this.address, "--connect-timeout", "2s", "version"]);
+      const version = await capture([
+        this.ctr,
+        "--address",
+        this.address,
+        "--connect-timeout",
+        "2s",
+        "version",
+      ]);
       if (version.status === 0) return;
       const ended = failure !== undefined || child.exitCode !== null || child.signalCode !== null;
       if (ended || Date.now() > deadline) {
@@ -181,7 +208,8 @@ export class PrivateContainerd implements AsyncDisposable {
       const commandLine = await readFile(`/proc/${name}/cmdline`, "utf8").catch(() => "");
       const [program = "", ...args] = commandLine.split("\0");
       const isContainerd = program === "containerd" || program.endsWith("/containerd");
-      if (!isContainerd && program !== "ctr" && args.includes(this.address)) found.push(Number(name));
+      if (!isContainerd && program !== "ctr" && !program.endsWith("/ctr") && args.includes(this.address))
+        found.push(Number(name));
     }
     return found;
   }
@@ -208,7 +236,7 @@ export class PrivateContainerd implements AsyncDisposable {
 
   /** Kills and deletes every task and container of every namespace. */
   async removeContainers(): Promise<void> {
-    const ctr = ["ctr", "--address", this.address];
+    const ctr = [this.ctr, "--address", this.address];
     const namespaces = await capture([...ctr, "namespaces", "list", "--quiet"]);
     for (const namespace of namespaces.stdout.split("\n").filter((line) => line !== "")) {
       const inNamespace = [...ctr, "--namespace", namespace];

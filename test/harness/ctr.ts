@@ -32,7 +32,14 @@ export class Ctr {
 
   /** The command line of `ctr` with these arguments. */
   command(...args: string[]): string[] {
-    return ["ctr", "--address", this.containerd.address, "--namespace", this.namespace, ...args];
+    return [
+      this.containerd.ctr,
+      "--address",
+      this.containerd.address,
+      "--namespace",
+      this.namespace,
+      ...args,
+    ];
   }
 
   /** Runs `ctr ARGS…`; any exit status is a result. */

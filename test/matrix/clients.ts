@@ -28,6 +28,13 @@ export interface Clients {
 const busyboxName = "tine.test/busybox:matrix";
 const debianName = "tine.test/debian:matrix";
 
+/** Where another containerd lies among the clients, its matrix's name, and its configuration's version. */
+const otherContainerds = [
+  { name: "ctr-1.6", release: "", configuration: 2 },
+  { name: "ctr-1.7", release: "containerd-1.7", configuration: 2 },
+  { name: "ctr-2.1", release: "containerd-2.1", configuration: 3 },
+] as const;
+
 async function firstLine(...command: string[]): Promise<string> {
   return (await check(command)).stdout.split("\n")[0] ?? "";
 }
@@ -99,6 +106,26 @@ export async function startClients(names: readonly string[]): Promise<Clients> {
       };
       const [plain, own] = ["runc", "tine"].map((runtime) => ({ ...common, runtime }));
       if (plain !== undefined && own !== undefined) sides.push({ name: "crictl", runc: plain, tine: own });
+    }
+    for (const { name, release, configuration } of otherContainerds) {
+      const programs = join(folder, release, "usr/bin");
+      if (!wants(name)) continue;
+      const other = use(
+        await PrivateContainerd.start({
+          network,
+          ...(release !== "" && { programs }),
+          configuration,
+        }),
+      );
+      const version = await firstLine(
+        release === "" ? "containerd" : join(programs, "containerd"),
+        "--version",
+      );
+      const client = new Ctr(other, "ctr");
+      await client.import(busybox);
+      versions[name] = `${version}, ${await firstLine("runc", "--version")}`;
+      const images = { busybox: busybox.reference, debian: debian.reference };
+      add(name, { client: "ctr", command: network.command(...client.command()), ...images });
     }
     return { sides, versions, stop };
   } catch (error) {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Brings the clients that Debian's release does not have into FOLDER: bin/nerdctl, bin/crictl and docker-28/.
+# Brings the clients that Debian's release does not have into FOLDER: bin/nerdctl, bin/crictl, docker-28/ and containerd-*/.
 # What is there already is kept.
 set -eu
 folder=$1
@@ -22,13 +22,18 @@ build() {
 build github.com/containerd/nerdctl/v2@v2.2.2 ./cmd/nerdctl nerdctl
 build sigs.k8s.io/cri-tools@v1.36.0 ./cmd/crictl crictl
 
-if [ ! -x "$folder/docker-28/usr/sbin/dockerd" ]; then
-  echo "fetching docker 28 (Debian unstable)"
+# SUITE NAME PACKAGE...: unpacks packages of another release of Debian.
+unpack() {
+  suite=$1
+  name=$2
+  shift 2
+  [ -d "$folder/$name" ] && return
+  echo "fetching $name (Debian $suite)"
   mirror=${TINE_DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -n 1)}
   lists=$(mktemp -d)
   mkdir -p "$lists/lists/partial" "$lists/cache/archives/partial" "$lists/parts"
   touch "$lists/status"
-  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror sid main" > "$lists/sources.list"
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" > "$lists/sources.list"
   cat > "$lists/apt.conf" <<END
 Dir::State "$lists";
 Dir::State::status "$lists/status";
@@ -41,9 +46,11 @@ APT::Sandbox::User "root";
 Acquire::Check-Valid-Until "false";
 Acquire::Languages "none";
 END
-  export APT_CONFIG="$lists/apt.conf"
-  (cd "$lists" && apt-get -q update && apt-get -q download docker.io docker-cli)
-  for package in "$lists"/*.deb; do dpkg -x "$package" "$folder/docker-28.part"; done
-  mv "$folder/docker-28.part" "$folder/docker-28"
+  (export APT_CONFIG="$lists/apt.conf" && cd "$lists" && apt-get -q update && apt-get -q download "$@")
+  for package in "$lists"/*.deb; do dpkg -x "$package" "$folder/$name.part"; done
+  mv "$folder/$name.part" "$folder/$name"
   rm -rf "$lists"
-fi
+}
+unpack sid docker-28 docker.io docker-cli
+unpack trixie containerd-1.7 containerd
+unpack sid containerd-2.1 containerd

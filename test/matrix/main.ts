@@ -13,6 +13,7 @@ import { sections } from "./cases/index.js";
 import { startClients, type ClientSides } from "./clients.js";
 import { installationResults } from "./installation.js";
 import { keepResults, type CaseResult } from "./results.js";
+import { upgradeResults } from "./upgrade.js";
 import { runCase, type Side } from "./side.js";
 
 const [names, pattern] = process.argv.slice(2);
@@ -49,6 +50,10 @@ if (pattern === undefined && (names === undefined || names.split(",").includes("
   const { version, cases } = await installationResults();
   versions["debian-package"] = version;
   results.push(...cases);
+}
+if (pattern === undefined && (names === undefined || names.split(",").includes("upgrade"))) {
+  versions["upgrade"] = "containerd 1.6, 1.7 and 2.1 one after the other, as above";
+  results.push(...(await upgradeResults()));
 }
 await keepResults({ clients: versions, cases: results }, pattern === undefined);
 const different = results.filter(({ outcome }) => outcome === "different").length;

@@ -78,6 +78,15 @@ function comparable({ status, stdout, stderr }: CommandResult): CommandResult {
   return { status, stdout: clean(stdout), stderr: clean(stderr) };
 }
 
+/** With ctr one has to do it oneself. */
+async function removeAll(command: readonly string[]): Promise<void> {
+  for (const [kind, ...flags] of [["tasks", "--force"], ["containers"]] as const) {
+    const { stdout } = await capture([...command, kind, "list", "--quiet"]);
+    for (const id of stdout.split("\n").filter((line) => line !== ""))
+      await capture([...command, kind, "delete", ...flags, id], { limit: 15_000 });
+  }
+}
+
 /** Runs a case's script and removes the containers it left. */
 export async function runCase(testCase: Case, side: Side, folder: string): Promise<CommandResult> {
   const vocabulary = join(folder, "bin");
@@ -105,6 +114,7 @@ export async function runCase(testCase: Case, side: Side, folder: string): Promi
   } finally {
     const [program = "", ...args] = side.command;
     if (side.client === "crictl") await capture([program, ...args, "rmp", "--all", "--force"]);
+    else if (side.client === "ctr") await removeAll(side.command);
     else {
       const { stdout } = await capture([program, ...args, "ps", "--all", "--quiet"]);
       const ids = stdout.split("\n").filter((id) => id !== "");

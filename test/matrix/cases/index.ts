@@ -1,5 +1,6 @@
 import type { Case } from "./case.js";
 import { confinement } from "./confinement.js";
+import { ctr } from "./ctr.js";
 import { exec } from "./exec.js";
 import { files } from "./files.js";
 import { life } from "./life.js";
@@ -16,4 +17,5 @@ export const sections: Readonly<Record<string, readonly Case[]>> = {
   "Files and volumes": files,
   "Networks and ports": network,
   Pods: pods,
+  "containerd's own ctr": ctr,
 };
