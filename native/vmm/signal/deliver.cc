@@ -90,6 +90,16 @@ static bool enter_handler(Thread& t, int number, const siginfo_t& info) {
   return true;
 }
 
+// Back to the kernel's queue: it decides again once the mask or the disposition asks for it.
+static void put_back(Thread& t, int number, const siginfo_t& info, bool blocked) {
+  if (blocked && (number == SIGSEGV || number == SIGBUS)) {  // the host never blocks these
+    t.held_info[number == SIGBUS] = info;
+    t.held |= signal_bit(number);
+    return;
+  }
+  raw(SYS_rt_tgsigqueueinfo, static_cast<uint64_t>(raw(SYS_getpid)), static_cast<uint64_t>(t.tid), static_cast<uint64_t>(number), arg(&info));
+}
+
 void deliver_pending(Thread& t, bool call_interrupted, uint32_t restart_number) {
   int number = t.pending;
   siginfo_t info = t.pending_info;
@@ -99,12 +109,13 @@ void deliver_pending(Thread& t, bool call_interrupted, uint32_t restart_number) 
     handler = t.process->handlers->action[number - 1].handler;
     flags = t.process->handlers->action[number - 1].flags;
   }
-  if (handler <= 1) {
-    // The disposition changed between arrival and now: the kernel decides again.
+  // The disposition or the mask changed between arrival and now. The mask does when the guest brought a fault of its
+  // own meanwhile: that one's handler runs first, and its sa_mask may block this signal.
+  bool blocked = (t.call_mask_set ? t.call_mask : t.mask) & signal_bit(number);
+  if (handler <= 1 || blocked) {
     if (call_interrupted) rewind_guest_call(*t.vcpu, restart_number);
     t.pending = 0;
-    if (handler == 0)
-      raw(SYS_rt_tgsigqueueinfo, static_cast<uint64_t>(raw(SYS_getpid)), static_cast<uint64_t>(t.tid), static_cast<uint64_t>(number), arg(&info));
+    if (handler == 0 || blocked) put_back(t, number, info, blocked);
     t.call_mask_set = false;
     set_guest_mask(t, t.mask);
     return;

@@ -117,6 +117,23 @@ void admit_received(Thread& thread, msghdr& message) {
   }
 }
 
+// Writes what the kernel wrote: each message up to its length. The bytes that align the next one it leaves to the
+// guest's own buffer, and here they would be the monitor's.
+bool put_control(const Message& message, uint64_t written) {
+  uint64_t at = 0;
+  while (at < written) {
+    uint64_t length = written - at;
+    if (length >= sizeof(cmsghdr)) {
+      cmsghdr header;
+      memcpy(&header, message.control + at, sizeof header);
+      if (header.cmsg_len >= sizeof header && header.cmsg_len < length) length = header.cmsg_len;
+    }
+    if (!copy_out({message.guest.control + at}, message.control + at, length)) return false;
+    at += CMSG_ALIGN(length);
+  }
+  return true;
+}
+
 int64_t receive_one(Call& call, GuestAddr from, uint64_t flags) {
   Message message;
   if (int64_t error = message.take(from)) return error;
@@ -128,7 +145,7 @@ int64_t receive_one(Call& call, GuestAddr from, uint64_t flags) {
   if (result < 0) return result;
   if (message.host.msg_controllen != 0) admit_received(call.thread, message.host);
   uint64_t written = message.host.msg_controllen < offered ? message.host.msg_controllen : offered;
-  if (written != 0 && !copy_out({message.guest.control}, message.control, written)) return -EFAULT;
+  if (!put_control(message, written)) return -EFAULT;
   constexpr uint64_t kNameLength = offsetof(GuestMessage, name_length);
   constexpr uint64_t kControlLength = offsetof(GuestMessage, control_length);
   constexpr uint64_t kFlags = offsetof(GuestMessage, flags);

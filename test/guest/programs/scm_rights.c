@@ -82,7 +82,8 @@ int main(void) {
     int on = 1;
     setsockopt(pair[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
     MUST(send(pair[0], "c", 1, 0) == 1);
-    char control[CMSG_SPACE(sizeof(struct ucred))] = {0};
+    char control[CMSG_SPACE(sizeof(struct ucred))];
+    memset(control, 0x5a, sizeof control);
     struct iovec vector = {text, sizeof text};
     struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
     MUST(recvmsg(pair[1], &message, 0) == 1);
@@ -90,6 +91,9 @@ int main(void) {
     struct ucred credentials = {0};
     if (header && header->cmsg_type == SCM_CREDENTIALS) memcpy(&credentials, CMSG_DATA(header), sizeof credentials);
     CHECK("SCM_CREDENTIALS tells the sender", credentials.pid == getpid() && credentials.uid == getuid());
+    int untouched = 0;
+    for (size_t i = CMSG_LEN(sizeof credentials); i < sizeof control; i++) untouched += control[i] == 0x5a;
+    CHECK_EQ("and leaves the padding behind it alone", untouched, (int)(sizeof control - CMSG_LEN(sizeof credentials)));
     socklen_t length = sizeof credentials;
     CHECK("SO_PEERCRED", getsockopt(pair[0], SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0 && credentials.pid == getpid());
 
