@@ -1,3 +1,4 @@
+import { mkdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { check } from "../harness/command.js";
 import { PrivateContainerd } from "../harness/containerd.js";
@@ -25,7 +26,11 @@ export interface Clients {
   stop(): Promise<void>;
 }
 
+/** Where Debian's package puts it. */
+const composePlugin = "usr/libexec/docker/cli-plugins/docker-compose";
 const busyboxName = "tine.test/busybox:matrix";
+const applicationName = "tine.test/application:matrix";
+const applicationPackages = ["postgresql", "python3-psycopg2", "python3-redis", "redis-server"];
 const debianName = "tine.test/debian:matrix";
 
 /** Where another containerd lies among the clients, its matrix's name, and its configuration's version. */
@@ -64,6 +69,7 @@ export async function startClients(names: readonly string[]): Promise<Clients> {
     );
     const busybox = await busyboxImage();
     const debian = await debianImage();
+    const application = await debianImage(applicationPackages);
     const sides: ClientSides[] = [];
     // The Go modules do not know their own versions: those are fetch-clients.sh's.
     const versions: Record<string, string> = {};
@@ -76,19 +82,33 @@ export async function startClients(names: readonly string[]): Promise<Clients> {
       const system = join(folder, "docker-28/usr/sbin");
       const docker28 = join(folder, "docker-28/usr/bin/docker");
       const programs = { dockerd: join(system, "dockerd"), docker: docker28, folder: system };
+      const plugins = join(containerd.folder, "docker-client/cli-plugins");
+      await mkdir(plugins, { recursive: true });
+      await symlink(join(folder, "compose", composePlugin), join(plugins, "docker-compose"));
+      const withCompose = ["env", `DOCKER_CONFIG=${join(plugins, "..")}`];
       const docker = use(await PrivateDocker.start(containerd, network, programs));
       await docker.import(busybox, busyboxName);
       await docker.import(debian, debianName);
-      const images = { busybox: busyboxName, debian: debianName };
+      await docker.import(application, applicationName);
+      const images = { busybox: busyboxName, debian: debianName, application: applicationName };
       versions["docker-28"] = `${await firstLine(programs.dockerd, "--version")}; ${below}`;
-      add("docker-28", { client: "docker", command: docker.command(), ...images }, "runc");
+      add(
+        "docker-28",
+        { client: "docker", command: [...withCompose, ...docker.command()], ...images },
+        "runc",
+      );
     }
     if (wants("nerdctl")) {
       const nerdctl = use(await Nerdctl.prepare(containerd, network, join(folder, "bin/nerdctl")));
       const ctr = new Ctr(containerd, "nerdctl");
       await ctr.import(busybox);
       await ctr.import(debian);
-      const images = { busybox: busybox.reference, debian: debian.reference };
+      await ctr.import(application);
+      const images = {
+        busybox: busybox.reference,
+        debian: debian.reference,
+        application: application.reference,
+      };
       versions["nerdctl"] = `nerdctl 2.2.2; ${below}`;
       add("nerdctl", { client: "nerdctl", command: nerdctl.command(), ...images });
     }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Brings the clients that Debian's release does not have into FOLDER: bin/nerdctl, bin/crictl, docker-28/ and containerd-*/.
+# Brings the clients that Debian's release does not have into FOLDER: bin/nerdctl, bin/crictl, docker-28/, containerd-*/ and compose/.
 # What is there already is kept.
 set -eu
 folder=$1
@@ -54,3 +54,4 @@ END
 unpack sid docker-28 docker.io docker-cli
 unpack trixie containerd-1.7 containerd
 unpack sid containerd-2.1 containerd
+unpack sid compose docker-compose

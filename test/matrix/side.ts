@@ -12,6 +12,8 @@ export interface Side {
   readonly runtime: string;
   readonly busybox: string;
   readonly debian: string;
+  /** With PostgreSQL, redis and Python; only where there are cases for it. */
+  readonly application?: string;
   /** The command line that enters the client's network. */
   readonly network: readonly string[];
 }
@@ -102,10 +104,11 @@ export async function runCase(testCase: Case, side: Side, folder: string): Promi
     R: side.runtime,
     BB: side.busybox,
     DEB: side.debian,
+    APP: side.application ?? "",
   };
   try {
     const bash = [...side.network, "bash", "-c", testCase.script];
-    const result = await capture(bash, { environment, directory: own, limit: 60_000 });
+    const result = await capture(bash, { environment, directory: own, limit: testCase.limit ?? 60_000 });
     return comparable({
       ...result,
       stdout: result.stdout.replaceAll(own, "FOLDER"),

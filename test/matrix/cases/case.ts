@@ -8,7 +8,7 @@ export type Client = "docker" | "nerdctl" | "crictl" | "ctr";
  * - `c ARGS…`, the client; `run ARGS…`, its `run` with the runtime chosen; `up ARGS…`, `run --detach` without
  *   the id it prints;
  * - `$N`, a container name for the case's own use, and `$D`, an empty folder; `$BB` and `$DEB`, a busybox and
- *   a Debian image;
+ *   a Debian image, `$APP` one with PostgreSQL, redis and Python;
  * - `terminal COMMAND…`, which runs one on a terminal of 33 rows and 101 columns, and `typed SECONDS TEXT…`,
  *   which prints the texts with that pause before each;
  * - `until_ok COMMAND…`, which tries until it succeeds, at most 15 seconds.
@@ -18,6 +18,8 @@ export interface Case {
   readonly script: string;
   /** The clients that offer what the case uses; docker and nerdctl unless given. */
   readonly clients?: readonly Client[];
+  /** Milliseconds for one side of it; 60,000 unless given. */
+  readonly limit?: number;
   /** Whether `npm test` runs it too. */
   readonly quick?: boolean;
   /** Why the two may differ: the case is reported as a difference then, and not as a failure. */

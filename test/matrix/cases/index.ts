@@ -1,4 +1,5 @@
 import type { Case } from "./case.js";
+import { compose } from "./compose.js";
 import { confinement } from "./confinement.js";
 import { ctr } from "./ctr.js";
 import { exec } from "./exec.js";
@@ -16,6 +17,7 @@ export const sections: Readonly<Record<string, readonly Case[]>> = {
   "Identity, limits and namespaces": confinement,
   "Files and volumes": files,
   "Networks and ports": network,
+  Compose: compose,
   Pods: pods,
   "containerd's own ctr": ctr,
 };
