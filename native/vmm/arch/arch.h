@@ -115,6 +115,10 @@ bool arch_leave_changed_code(Thread&, const ExceptionInfo&);
 // The instruction after the call that the machine was left with.
 uint64_t arch_call_return(Vcpu&);
 
+// ---- memory/write_key.h -----------------------------------------------------------------------------------
+int arch_new_write_key();  // -1: none
+void arch_open_write_key(int key, bool open);
+
 // ---- registers (user form) ----------------------------------------------------------------------------
 uint64_t guest_ip(Thread&);
 uint64_t guest_sp(Thread&);

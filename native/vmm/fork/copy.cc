@@ -21,6 +21,7 @@
 
 #include "fork/fork.h"
 #include "host/raw.h"
+#include "memory/write_key.h"
 #include "process/descriptors.h"
 
 namespace tine {
@@ -98,7 +99,8 @@ bool Copier::anew(uint64_t start, uint64_t end) {
 
 // [start, end) on the host is resident and private.
 int64_t Copier::run(uint64_t start, uint64_t end, const Vma& vma) {
-  const bool writable = host_prot(vma.prot) & PROT_WRITE;
+  const OpenWriteKey key;
+  const bool writable = (host_prot(vma.prot) & PROT_WRITE) || (vma.flags & kVmaOwned);
   if (!writable)
     if (raw(SYS_mprotect, start, end - start, PROT_READ | PROT_WRITE)) return 0;
   constexpr uint32_t kOwnWays = kVmaFile | kVmaStack | kVmaNoHuge | kVmaLocked | kVmaSysv | kVmaVdso;

@@ -36,7 +36,9 @@ constexpr uint32_t kVmaShared = 1u << 0,
                    kVmaSysv = 1u << 12,
                    kVmaNoReserve = 1u << 13,
                    kVmaJit = 1u << 14,     // private anonymous memory that is or was executable
-                   kVmaHidden = 1u << 15;  // the monitor's own, among the guest's (memory/call_sites.h)
+                   kVmaHidden = 1u << 15,  // the monitor's own, among the guest's (memory/call_sites.h)
+                   kVmaLoaded = 1u << 16,  // a program's or a library's file, mapped by a program loader
+                   kVmaOwned = 1u << 17;   // pages of a file that are the process's own, under memory/write_key.h
 
 struct Vma {
   uint64_t start, end;
@@ -59,6 +61,8 @@ struct MapRequest {
   int fd = -1;
   uint64_t offset = 0;
   uint32_t vma_flags = 0;
+  bool by_loader = false;  // the dynamic loader asks for it,
+  bool is_loader = false;  // or it is the dynamic loader
 };
 
 class AddressSpace {
@@ -114,9 +118,8 @@ class AddressSpace {
   uint64_t map_hidden(uint64_t near, uint64_t bytes, uint64_t reach);
   void unmap_hidden(uint64_t start, uint64_t bytes);
 
-  // Most of a dynamic linker's code runs in every program, and pages of files come in one by one: as private copies they
-  // come in groups.
-  void bring_in_code(uint64_t start, uint64_t bytes);
+  // Pages of a private file mapping become the process's own at once, and come in groups (memory/write_key.h).
+  void own_pages(uint64_t start, uint64_t bytes);
   // Layout, set by the program loader.
   uint64_t mmap_top = 0;
   uint64_t brk_start = 0, brk_now = 0;
@@ -124,6 +127,7 @@ class AddressSpace {
   uint64_t vdso = 0;
   uint64_t arg_start = 0, arg_end = 0, env_start = 0, env_end = 0, auxv_address = 0;
   uint64_t code_start = 0, code_end = 0, data_start = 0, data_end = 0;
+  uint64_t loader_start = 0, loader_end = 0;  // the dynamic loader's code
   bool lock_future = false;
 
   // Tells `tine regions` where the mappings are (fork/board.h).
@@ -154,6 +158,8 @@ class AddressSpace {
   int64_t map_locked(Thread& t, MapRequest request);
   void fill(uint64_t start, uint64_t end, uint32_t prot);
   void bring_in(uint64_t start, uint64_t bytes, uint32_t prot);
+  void own_symbols(uint64_t text);
+  int64_t protect_host(const Vma& vma, uint32_t old, uint32_t prot);
   uint64_t data_bytes();
 
   VmaMap vmas_;

@@ -47,6 +47,8 @@ int64_t AddressSpace::advise(uint64_t address, uint64_t bytes, int advice) {
     if (vma.end <= at) continue;
     if (vma.start > at) gap = true;
     uint64_t from = std::max(vma.start, at), to = std::min(vma.end, end);
+    // On the host these pages could be written (memory/write_key.h).
+    if (advice == kMadvPopulateWrite && !(vma.prot & PROT_WRITE)) return -EINVAL;
     int64_t one = raw(SYS_madvise, to_host({from}).v, to - from, static_cast<uint64_t>(advice));
     if (is_error(one)) return one;
     result = one;

@@ -8,6 +8,7 @@
 #include "host/raw.h"
 #include "memory/address_space.h"
 #include "memory/guest_copy.h"
+#include "memory/write_key.h"
 #include "process/thread.h"
 
 namespace tine {
@@ -162,7 +163,9 @@ bool AddressSpace::write_code(uint64_t at, const uint8_t (&code)[kCallSiteBytes]
   const uint64_t first = at & ~(kPage - 1), last = (at + kCallSiteBytes - 1) & ~(kPage - 1);
   const HostAddr pages = to_host({first});
   const uint64_t bytes = last + kPage - first;
-  if (raw(SYS_mprotect, pages.v, bytes, PROT_READ | PROT_WRITE)) return false;
+  const bool owned = find(at)->second.flags & kVmaOwned;
+  if (!owned && raw(SYS_mprotect, pages.v, bytes, PROT_READ | PROT_WRITE)) return false;
+  const OpenWriteKey key;
   auto* to = to_host({at}).ptr<volatile uint8_t>();
   auto everywhere = [&] {
     if (!shared) return;
@@ -180,7 +183,7 @@ bool AddressSpace::write_code(uint64_t at, const uint8_t (&code)[kCallSiteBytes]
   everywhere();
   to[0] = code[0];
   everywhere();
-  raw(SYS_mprotect, pages.v, bytes, PROT_READ);
+  if (!owned) raw(SYS_mprotect, pages.v, bytes, PROT_READ);
   return true;
 }
 

@@ -5,6 +5,7 @@
 
 #include "memory/address_space.h"
 #include "memory/guest_copy.h"
+#include "memory/write_key.h"
 #include "process/thread.h"
 #include "syscall/call.h"
 #include "syscall/handlers.h"
@@ -28,6 +29,7 @@ int64_t sys_mmap(Call& c) {
   if (!(q.flags & MAP_ANONYMOUS) && c.thread.process->owns(q.fd)) return -EBADF;
   // READ_IMPLIES_EXEC, as the kernel applies it.
   if ((c.thread.process->personality & 0x0400000) && (q.prot & PROT_READ)) q.prot |= PROT_EXEC;
+  q.by_loader = space(c).call_sites.original(guest_ip(c.thread)) - space(c).loader_start < space(c).loader_end - space(c).loader_start;
   return space(c).map(c.thread, q);
 }
 
@@ -57,8 +59,15 @@ static int64_t pass_range(Call& c, long number, uint64_t third) {
   return host_call(c.thread, number, hp(c.ptr(0)), c.a[1], third);
 }
 
-int64_t sys_mlock(Call& c) { return pass_range(c, SYS_mlock, 0); }
-int64_t sys_mlock2(Call& c) { return pass_range(c, SYS_mlock2, c.a[2]); }
+// Locking brings in what is writable on the host by writing to it.
+int64_t sys_mlock(Call& c) {
+  const OpenWriteKey key;
+  return pass_range(c, SYS_mlock, 0);
+}
+int64_t sys_mlock2(Call& c) {
+  const OpenWriteKey key;
+  return pass_range(c, SYS_mlock2, c.a[2]);
+}
 int64_t sys_munlock(Call& c) { return pass_range(c, SYS_munlock, 0); }
 int64_t sys_mincore(Call& c) {
   if (c.a[0] & (kPage - 1)) return -EINVAL;
@@ -81,6 +90,7 @@ int64_t sys_mlockall(Call& c) {
     if (is_error(allowed)) return allowed;
   }
   int64_t result = 0;
+  const OpenWriteKey key;
   if (flags & kCurrent)
     s.for_each([&](Vma& vma) {
       if (vma.flags & (kVmaVdso | kVmaVvar) || !vma.prot) return;

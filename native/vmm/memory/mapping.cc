@@ -8,6 +8,7 @@
 
 #include "host/raw.h"
 #include "memory/address_space.h"
+#include "memory/write_key.h"
 #include "process/thread.h"
 
 namespace tine {
@@ -20,6 +21,7 @@ constexpr int kMapTypeMask = 0xf;
 constexpr int kMap32Bit = 0x40;
 constexpr int kMadvPopulateWrite = 23;  // Linux 5.14
 constexpr uint64_t kBroughtIn = 512 << 10, kBroughtInMapping = 128 << 10;
+constexpr uint64_t kOwnedSymbols = 256 << 10, kOwnedSegment = 64 << 10, kOwnedTable = 64 << 10;
 
 constexpr uint32_t kNeverJit = kVmaShared | kVmaFile | kVmaStack | kVmaSysv | kVmaVdso | kVmaVvar;
 
@@ -43,12 +45,60 @@ void AddressSpace::bring_in(uint64_t start, uint64_t bytes, uint32_t prot) {
   if ((prot & PROT_WRITE) && bytes <= kBroughtIn) raw(SYS_madvise, to_host({start}).v, bytes, kMadvPopulateWrite);
 }
 
-void AddressSpace::bring_in_code(uint64_t start, uint64_t bytes) {
-  if (bytes > kBroughtIn) return;
+void AddressSpace::own_pages(uint64_t start, uint64_t bytes) {
+  auto it = find(start);
+  if (it == vmas_.end() || it->second.end - start < bytes || bytes > kBroughtIn || write_key() < 0) return;
   const uint64_t host = to_host({start}).v;
-  if (raw(SYS_mprotect, host, bytes, PROT_READ | PROT_WRITE)) return;
+  if (!(it->second.prot & PROT_WRITE) &&
+      raw(SYS_pkey_mprotect, host, bytes, PROT_READ | PROT_WRITE, static_cast<uint64_t>(write_key())))
+    return;
+  split_at(start);
+  split_at(start + bytes);
+  vmas_.find(start)->second.flags |= kVmaOwned;
+  if (it->second.prot & PROT_WRITE) return;  // brought in already
+  const OpenWriteKey key;
   raw(SYS_madvise, host, bytes, kMadvPopulateWrite);
-  raw(SYS_mprotect, host, bytes, PROT_READ);
+}
+
+// A loader maps a library's file whole and then its segments over it: what is left below the code are the symbol
+// tables, of which every program reads most pages.
+void AddressSpace::own_symbols(uint64_t text) {
+  auto it = vmas_.lower_bound(text);
+  if (it == vmas_.begin()) return;
+  const Vma& below = std::prev(it)->second;
+  if (below.end == text && below.prot == PROT_READ && (below.flags & kVmaLoaded) && !(below.flags & (kVmaOwned | kVmaLocked)) &&
+      below.bytes() <= kOwnedSymbols)
+    own_pages(below.start, below.bytes());
+}
+
+namespace {
+
+struct HostAccess {
+  uint64_t prot, key;
+  bool operator==(const HostAccess&) const = default;
+};
+
+HostAccess host_access(const Vma& vma, uint32_t prot) {
+  if ((vma.flags & kVmaOwned) && prot && !(prot & PROT_WRITE)) return {PROT_READ | PROT_WRITE, static_cast<uint64_t>(write_key())};
+  return {static_cast<uint64_t>(host_prot(prot)), 0};
+}
+
+}  // namespace
+
+int64_t AddressSpace::protect_host(const Vma& vma, uint32_t old, uint32_t prot) {
+  const HostAccess from = host_access(vma, old), to = host_access(vma, prot);
+  auto set = [&](const HostAccess& access) {
+    const uint64_t host = to_host({vma.start}).v;
+    return vma.flags & kVmaOwned ? raw(SYS_pkey_mprotect, host, vma.bytes(), access.prot, access.key)
+                                 : raw(SYS_mprotect, host, vma.bytes(), access.prot);
+  };
+  if (from != to) return set(to);
+  if ((old & PROT_EXEC) && !(prot & PROT_EXEC)) {
+    // The host's protection does not change, so nothing would tell the machine: change it and back. Adding
+    // execute rather than taking access away keeps other threads' calls on this memory working.
+    if (!is_error(set({to.prot | PROT_EXEC, to.key}))) set(to);
+  }
+  return 0;
 }
 
 int64_t AddressSpace::map(Thread& t, const MapRequest& request) {
@@ -64,6 +114,7 @@ int64_t AddressSpace::map_locked(Thread& t, MapRequest q) {
   q.bytes = (q.bytes + unit - 1) & ~(unit - 1);
   if (!q.bytes || q.bytes > kGuestEnd) return -ENOMEM;
   uint32_t vma_flags = q.vma_flags | (shared ? kVmaShared : 0) | (anonymous ? 0 : kVmaFile) |
+                       (!shared && !anonymous && (q.flags & MAP_DENYWRITE) ? kVmaLoaded : 0) |
                        (q.flags & MAP_GROWSDOWN ? kVmaGrowsDown : 0) | (q.flags & MAP_NORESERVE ? kVmaNoReserve : 0) |
                        ((q.flags & MAP_LOCKED) || lock_future ? kVmaLocked : 0);
   if (anonymous && !shared && (q.prot & PROT_EXEC)) vma_flags |= kVmaJit;
@@ -121,6 +172,13 @@ int64_t AddressSpace::map_locked(Thread& t, MapRequest q) {
   // Of files only what a program loader says is a program's data: other mappings follow the file while nobody writes.
   if (!shared && (anonymous || (q.flags & MAP_DENYWRITE)) && !(q.flags & (MAP_NORESERVE | MAP_STACK | MAP_GROWSDOWN | MAP_HUGETLB)))
     if (!anonymous || (vma_flags & kVmaHeap) || q.bytes <= kBroughtInMapping) bring_in(at, q.bytes, q.prot);
+  if (!shared && !anonymous && q.prot && !(vma_flags & kVmaLocked)) {
+    // The data and small segments of programs, and what the dynamic loader reads from end to end.
+    const bool loaded = vma_flags & kVmaLoaded;
+    if (q.is_loader || (loaded && ((q.prot & PROT_WRITE) || q.bytes <= kOwnedSegment)) || (q.by_loader && q.bytes <= kOwnedTable))
+      own_pages(at, q.bytes);
+    if (loaded && (q.flags & MAP_FIXED) && (q.prot & PROT_EXEC)) own_symbols(at);
+  }
   return static_cast<int64_t>(at);
 }
 
@@ -184,16 +242,8 @@ int64_t AddressSpace::protect(uint64_t address, uint64_t bytes, uint32_t prot, b
     uint32_t old = vma.prot;
     uint64_t next = vma.end;
     if (old != prot) {
-      HostAddr host = to_host({vma.start});
       if (old & ~prot) tables_.unmap(vma.start, vma.bytes());
-      if (host_prot(old) != host_prot(prot)) {
-        result = raw(SYS_mprotect, host.v, vma.bytes(), static_cast<uint64_t>(host_prot(prot)));
-      } else if ((old & PROT_EXEC) && !(prot & PROT_EXEC)) {
-        // The host's protection does not change, so nothing would tell the machine: change it and back. Adding
-        // execute rather than taking access away keeps other threads' calls on this memory working.
-        int64_t toggled = raw(SYS_mprotect, host.v, vma.bytes(), static_cast<uint64_t>(host_prot(prot) | PROT_EXEC));
-        if (!is_error(toggled)) raw(SYS_mprotect, host.v, vma.bytes(), static_cast<uint64_t>(host_prot(prot)));
-      }
+      result = protect_host(vma, old, prot);
       if (!is_error(result)) {
         result = 0;
         vma.prot = prot;

@@ -89,10 +89,10 @@ int64_t map_elf(Thread& t, int fd, Placement placement, bool randomize, LoadedEl
       q.flags = MAP_PRIVATE | MAP_FIXED | MAP_DENYWRITE;
       q.fd = fd;
       q.offset = page_down(p.p_offset);
+      q.is_loader = placement == Placement::kInterpreter;
       int64_t at = space.map(t, q);
       if (is_error(at)) return at;
       filled = page_up(file_end);
-      if (placement == Placement::kInterpreter && (prot & PROT_EXEC)) space.bring_in_code(start, q.bytes);
     }
     if (memory_end > file_end) {
       // The rest of the last file page is zero, the pages behind it are anonymous.

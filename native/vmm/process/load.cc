@@ -70,6 +70,10 @@ int64_t load_image(Thread& t, const Image& image, const Arguments& arguments) {
   if (image.interpreter_fd >= 0)
     if (int64_t result = map_elf(t, image.interpreter_fd, Placement::kInterpreter, randomize, interpreter)) return result;
 
+  if (image.interpreter_fd >= 0) {
+    space.loader_start = interpreter.code_start;
+    space.loader_end = interpreter.code_end;
+  }
   space.code_start = program.code_start == ~0ull ? program.base : program.code_start;
   space.code_end = program.code_end;
   space.data_start = program.data_start;

@@ -20,6 +20,7 @@
 #include "host/report.h"
 #include "kvm/vcpu.h"
 #include "memory/address_space.h"
+#include "memory/write_key.h"
 #include "process/descriptors.h"
 #include "process/exec_state.h"
 #include "process/image.h"
@@ -171,6 +172,7 @@ void take_descriptors(Process& p, const Options& o) {
 void make_machine(Thread& t) {
   Process& p = *t.process;
   p.space = new AddressSpace;
+  write_key();
   if (!p.space->create()) fail(kCannotStart, "page tables", -ENOMEM);
   p.space->show_on_board();
   p.space->prepare_kernel_half();

@@ -257,6 +257,8 @@ void add_body(std::string& out, const Piece& piece, std::string_view body, Remai
     Figure& figure = remaining.figures[n];
     if (figure.key == "Size:") {
       add_figure(out, figure.key, piece.bytes() >> 10);
+    } else if (figure.key == "ProtectionKey:") {
+      out += "ProtectionKey:         0\n";  // that there is one is the monitor's affair (memory/write_key.h)
     } else if (figure.key == "VmFlags:") {
       add_flags(out, line, piece.shown.perms);
     } else if (figure.counted && !figure.key.ends_with("PageSize:")) {

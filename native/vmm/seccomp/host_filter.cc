@@ -36,6 +36,7 @@ constexpr int kFromTable[] = {
 
 // What the guest may not do and the monitor must: nothing is made on the guest's behalf with these.
 constexpr int kOwn[] = {
+    SYS_pkey_alloc,
     SYS_restart_syscall,  // the kernel itself makes it after a stop
     SYS_rt_sigreturn,
 };
