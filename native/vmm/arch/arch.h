@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "arch/registers.h"
 #include "memory/address.h"
@@ -96,11 +97,20 @@ struct CallSite {
   uint64_t back = 0;                  // behind the call's instruction
   uint32_t number = 0;                // what the slot loads, unless it has `moved` instructions
   uint8_t moved = 0;                  // bytes of instructions that moved into the slot
+  uint8_t relative = 0;               // where among these is a displacement that counts from its own place; 0: nowhere
+  bool identifies = false;            // not a call: the instruction asks what processor this is (x86-64: cpuid)
   uint8_t code[kCallSiteBytes] = {};  // what was there
   uint8_t next[16] = {};              // the instructions that move
 };
 // Fills `at`, `code` and how the site (`back`) is to be changed. False: it had better stay.
 bool arch_plan_call_site(CallSite& site, uint32_t number);
+// Whether what leaves the machine is so dear that sites are looked for before a program runs, and the sites of a dynamic
+// loader's code, of which `unwind` is the .eh_frame_hdr and what follows it.
+bool arch_exits_are_dear();
+// A site in four bytes, for one who has the same code again (arch_unpack_site: false where it cannot be).
+uint32_t arch_pack_site(const CallSite& site, uint64_t code_start);
+bool arch_unpack_site(uint32_t packed, std::span<const uint8_t> code, uint64_t code_start, CallSite& site);
+std::vector<CallSite> arch_loader_sites(std::span<const uint8_t> code, uint64_t code_start, std::span<const uint8_t> unwind, uint64_t unwind_start);
 bool arch_call_slot_fits(const CallSite& site, uint64_t slot);
 // What the slots of a region have in common, in its first one.
 void arch_make_common_slot(uint8_t* code);

@@ -114,6 +114,7 @@ class AddressSpace {
   // For call_sites, with the lock held: code of a private file mapping that the guest cannot write; changes it (`shared`:
   // others may be executing it); a mapping of the monitor's own within `reach` of `near`, 0 without room.
   bool is_fixed_code(uint64_t start, uint64_t end);
+  bool is_owned_code(uint64_t start, uint64_t end);  // ... and its pages are the process's own
   bool write_code(uint64_t at, const uint8_t (&code)[kCallSiteBytes], bool shared);
   uint64_t map_hidden(uint64_t near, uint64_t bytes, uint64_t reach);
   void unmap_hidden(uint64_t start, uint64_t bytes);

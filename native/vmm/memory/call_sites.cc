@@ -19,6 +19,23 @@ constexpr uint32_t kRegionSlots = kRegionBytes / kCallSlotBytes;
 
 uint32_t place_of(uint64_t address) { return static_cast<uint32_t>((address * 0x9e3779b97f4a7c15ull) >> 55); }
 
+// Tells the code of one loader from another's, four words at a time.
+uint64_t digest(const std::vector<uint8_t>& code) {
+  constexpr uint64_t kFactor = 0x9e3779b97f4a7c15ull;
+  uint64_t lanes[4] = {code.size(), 1, 2, 3}, words[4];
+  for (size_t at = 0; at < code.size(); at += sizeof words) {
+    std::memset(words, 0, sizeof words);
+    std::memcpy(words, code.data() + at, std::min(sizeof words, code.size() - at));
+    for (int i = 0; i < 4; i++) {
+      lanes[i] = (lanes[i] ^ words[i]) * kFactor;
+      lanes[i] ^= lanes[i] >> 29;
+    }
+  }
+  uint64_t all = 0;
+  for (uint64_t lane : lanes) all = (all ^ lane) * kFactor ^ all >> 31;
+  return all | 1;  // never that of nothing
+}
+
 }  // namespace
 
 void CallSites::note(Thread& t, uint64_t back, uint32_t number) {
@@ -46,11 +63,15 @@ bool CallSites::patch(Thread& t, uint64_t back, uint32_t number) {
   site.back = back;
   if (!arch_plan_call_site(site, number)) return false;
   if (!space_.is_fixed_code(site.at, back + kCallSiteBytes)) return false;
+  return change(site, shared);
+}
+
+bool CallSites::change(CallSite& site, bool shared) {
   Region* region;
   uint32_t index;
   if (!find_slot(site, region, index)) return false;
   site.slot = region->start + index * kCallSlotBytes;
-  uint8_t code[kCallSlotBytes];
+  uint8_t code[kCallSlotBytes], jump[kCallSiteBytes];
   arch_make_call_slot(site, region->start, code);
   std::memcpy(to_host({site.slot}).ptr(), code, sizeof code);
   region->sites[index] = site.at;
@@ -58,6 +79,25 @@ bool CallSites::patch(Thread& t, uint64_t back, uint32_t number) {
   any_.store(true, std::memory_order_release);
   arch_make_call_jump(site, jump);
   return space_.write_code(site.at, jump, shared);
+}
+
+void CallSites::change_loader(LoaderSites& known, uint64_t start, uint64_t bytes, uint64_t unwind, uint64_t unwind_bytes) {
+  constexpr uint64_t kMost = 1 << 20;
+  if (!bytes || bytes > kMost || !unwind_bytes || unwind_bytes > kMost) return;
+  Guard guard(space_.lock);
+  if (!space_.is_owned_code(start, start + bytes)) return;
+  std::vector<uint8_t> code(bytes);
+  if (!copy_in(code.data(), {start}, bytes)) return;
+  const uint64_t now = digest(code);
+  if (known.digest != now) {
+    std::vector<uint8_t> table(unwind_bytes);
+    if (!copy_in(table.data(), {unwind}, unwind_bytes)) return;
+    known = {now, {}};
+    for (const CallSite& site : arch_loader_sites(code, start, table, unwind)) known.sites.push_back(arch_pack_site(site, start));
+  }
+  CallSite site;
+  for (uint32_t packed : known.sites)
+    if (arch_unpack_site(packed, code, start, site)) change(site, false);
 }
 
 const CallSite* CallSites::site_of_call(uint64_t back) const {
@@ -155,6 +195,10 @@ bool AddressSpace::is_fixed_code(uint64_t start, uint64_t end) {
   auto it = find(start);
   return it != vmas_.end() && end <= it->second.end && it->second.prot == (PROT_READ | PROT_EXEC) &&
          (it->second.flags & (kVmaFile | kVmaShared | kVmaSysv | kVmaVdso | kVmaHidden)) == kVmaFile;
+}
+
+bool AddressSpace::is_owned_code(uint64_t start, uint64_t end) {
+  return is_fixed_code(start, end) && (find(start)->second.flags & kVmaOwned);
 }
 
 // Another thread may execute the code meanwhile: a breakpoint stands at its first byte while the rest changes, and each

@@ -1,6 +1,7 @@
 // Call sites that jump to the system call stub instead of trapping into it.
 //
-// Where KVM is PVM the `syscall` instruction alone costs 1 to 35 µs. Once a site has made two calls, its code is changed
+// Where KVM is PVM the `syscall` instruction alone costs 1 to 35 µs. Once a site has made two calls, or before the program
+// starts where it is the dynamic loader's, its code is changed
 // into a jump to a *slot* near by, which goes on to the vCPU's own stub (kSelfVirtual). Slots lie in hidden mappings that
 // the guest's own memory calls pass over. Only private mappings of files that the guest may execute and not write are
 // changed, in the process's own copy of the page. What may be changed, and how, is the architecture's
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "arch/arch.h"
+#include "memory/loader_sites.h"
 
 namespace tine {
 
@@ -23,6 +25,8 @@ class CallSites {
 
   // A call was made by the instruction that ends at `back`. Takes the space's lock at most twice for one site.
   void note(Thread& t, uint64_t back, uint32_t number);
+  // The sites of a dynamic loader that has just been mapped: code at [start, start + bytes), its unwind table behind `unwind`.
+  void change_loader(LoaderSites& known, uint64_t start, uint64_t bytes, uint64_t unwind, uint64_t unwind_bytes);
   // Where to go on after an exception that only changed code can have brought, at `ip`. 0: it is the program's own.
   uint64_t continuation(uint64_t ip);
   // The address in the program's own code that `ip`, perhaps in a slot, stands for.
@@ -36,6 +40,7 @@ class CallSites {
     std::vector<uint64_t> sites;  // by slot: the site's address, or 0
   };
   bool patch(Thread& t, uint64_t back, uint32_t number);
+  bool change(CallSite& site, bool shared);
   bool find_slot(const CallSite& site, Region*& region, uint32_t& index);
   Region* new_region(uint64_t near);
   CallSite* site_of_slot(uint64_t ip);

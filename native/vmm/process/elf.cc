@@ -120,6 +120,13 @@ int64_t map_elf(Thread& t, int fd, Placement placement, bool randomize, LoadedEl
     if (header.e_phoff >= p.p_offset && header.e_phoff < p.p_offset + p.p_filesz)
       elf.program_headers = bias + p.p_vaddr + (header.e_phoff - p.p_offset);
   }
+  for (const Elf64_Phdr& p : headers)
+    if (p.p_type == PT_GNU_EH_FRAME)
+      for (const Elf64_Phdr& segment : headers)
+        if (segment.p_type == PT_LOAD && p.p_vaddr >= segment.p_vaddr && p.p_vaddr < segment.p_vaddr + segment.p_filesz) {
+          elf.unwind = bias + p.p_vaddr;
+          elf.unwind_end = bias + segment.p_vaddr + segment.p_filesz;
+        }
   elf.base = bias;
   // fs/binfmt_elf.c: where no segment holds them, the address is that of nothing, moved like all others.
   if (!elf.program_headers) elf.program_headers = bias;

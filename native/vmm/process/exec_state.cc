@@ -27,6 +27,8 @@ struct Fixed {
   uint8_t padding[6];
   SignalSet mask;
   uint32_t name_bytes, comm_bytes, seccomp_bytes, container_bytes;
+  uint64_t loader_digest;
+  uint32_t loader_bytes, padding_too;
 };
 
 void append(std::vector<uint8_t>& to, const void* from, size_t bytes) {
@@ -67,12 +69,15 @@ int64_t save_exec_state(Thread& t, const Image& image) {
   f.comm_bytes = static_cast<uint32_t>(image.comm.size());
   f.seccomp_bytes = static_cast<uint32_t>(filters.size());
   f.container_bytes = static_cast<uint32_t>(container.size());
+  f.loader_digest = p.loader_sites.digest;
+  f.loader_bytes = static_cast<uint32_t>(p.loader_sites.sites.size() * sizeof(uint32_t));
   std::vector<uint8_t> bytes;
   append(bytes, &f, sizeof f);
   append(bytes, image.name.data(), image.name.size());
   append(bytes, image.comm.data(), image.comm.size());
   append(bytes, filters.data(), filters.size());
   append(bytes, container.data(), container.size());
+  append(bytes, p.loader_sites.sites.data(), f.loader_bytes);
   int64_t fd = raw(SYS_memfd_create, arg("tine-exec"), MFD_CLOEXEC);
   if (is_error(fd)) return fd;
   if (raw(SYS_write, static_cast<uint64_t>(fd), arg(bytes.data()), bytes.size()) != static_cast<int64_t>(bytes.size())) {
@@ -86,7 +91,7 @@ int64_t save_exec_state(Thread& t, const Image& image) {
 bool load_exec_state(int fd, Thread& t, ExecState& state) {
   Fixed f;
   if (raw(SYS_pread64, static_cast<uint64_t>(fd), arg(&f), sizeof f, 0) != sizeof f || f.magic != kMagic) return false;
-  std::vector<uint8_t> rest(f.name_bytes + f.comm_bytes + f.seccomp_bytes + f.container_bytes);
+  std::vector<uint8_t> rest(f.name_bytes + f.comm_bytes + f.seccomp_bytes + f.container_bytes + f.loader_bytes);
   if (raw(SYS_pread64, static_cast<uint64_t>(fd), arg(rest.data()), rest.size(), sizeof f) != static_cast<int64_t>(rest.size())) return false;
   raw(SYS_close, static_cast<uint64_t>(fd));
   Process& p = *t.process;
@@ -114,6 +119,10 @@ bool load_exec_state(int fd, Thread& t, ExecState& state) {
   t.seccomp = seccomp_deserialize({at, f.seccomp_bytes});
   at += f.seccomp_bytes;
   p.container_seccomp = seccomp_deserialize({at, f.container_bytes});
+  at += f.container_bytes;
+  p.loader_sites.digest = f.loader_digest;
+  p.loader_sites.sites.resize(f.loader_bytes / sizeof(uint32_t));
+  std::memcpy(p.loader_sites.sites.data(), at, f.loader_bytes);
   state.has_interpreter = f.has_interpreter;
   state.has_binary = f.has_binary;
   state.preserves_argv0 = f.preserves_argv0;

@@ -50,6 +50,7 @@ int64_t load_image(Thread& t, const Image& image, const Arguments& arguments);
 struct LoadedElf {
   uint64_t entry = 0, base = 0, program_headers = 0, end = 0;
   uint64_t code_start = ~0ull, code_end = 0, data_start = 0, data_end = 0;
+  uint64_t unwind = 0, unwind_end = 0;  // .eh_frame_hdr, and the end of its segment
   uint16_t header_count = 0;
   bool executable_stack = false;
 };

@@ -73,6 +73,9 @@ int64_t load_image(Thread& t, const Image& image, const Arguments& arguments) {
   if (image.interpreter_fd >= 0) {
     space.loader_start = interpreter.code_start;
     space.loader_end = interpreter.code_end;
+    if (process.exitless != static_cast<int>(Exitless::kOff) && arch_exits_are_dear())
+      space.call_sites.change_loader(process.loader_sites, interpreter.code_start, interpreter.code_end - interpreter.code_start, interpreter.unwind,
+                                     interpreter.unwind_end - interpreter.unwind);
   }
   space.code_start = program.code_start == ~0ull ? program.base : program.code_start;
   space.code_end = program.code_end;

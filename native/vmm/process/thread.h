@@ -11,6 +11,7 @@
 #include "host/lock.h"
 #include "kvm/runner.h"
 #include "memory/address.h"
+#include "memory/loader_sites.h"
 #include "syscall/descriptor_gate.h"
 
 namespace tine {
@@ -85,6 +86,7 @@ struct Process {
   int fork_strategy = 0;              // what was asked for: Strategy, fork/fork.h
   bool translated = false;            // runs under a translator: what its memory is like decides about fork
   int translators = 0;                // descriptors of process/translators.h, the table among them
+  LoaderSites loader_sites;
   int exitless = 0;                   // Exitless, kvm/runner.h
   bool huge_pages = true;             // large anonymous mappings ask for them by themselves
   int cores = 1;                      // CPUs it may run on

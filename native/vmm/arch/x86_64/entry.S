@@ -1,12 +1,16 @@
 # Guest-side code. Nothing here touches a stack: a guest may have none.
 
     .section .rodata
-    .globl tine_stub, tine_stub_posted, tine_stub_exit, tine_stub_done, tine_stub_plain, tine_stub_patched, tine_stub_end
+    .globl tine_stub, tine_stub_posted, tine_stub_exit, tine_stub_done, tine_stub_plain, tine_stub_patched
+    .globl tine_stub_cpuid, tine_stub_cpuid_saved, tine_stub_cpuid_flags, tine_stub_end
     .globl tine_exception_stubs, tine_exception_stubs_end
 
 # The system call entry (LSTAR). Each vCPU has a copy of its own in a page that user mode may execute, with its post
 # page (struct PostPage, arch/x86_64/post.h) right behind it. Where KVM is PVM this runs in user mode, elsewhere in ring 0.
     .set POST, tine_stub + 4096
+    .set CPUID_TABLE, 1024        # kCpuidTable, kCpuidAny, kCpuidEnd in machine.h
+    .set CPUID_ANY, -1
+    .set CPUID_END, -2
     .balign 4096
 tine_stub:
     cmpl $0, POST+0(%rip)         # mode: is somebody waiting for posts?
@@ -56,7 +60,46 @@ tine_stub_plain:
 tine_stub_patched:                # from a patched call site (call_sites.cc), with rcx as `syscall` leaves it
     mov $0x246, %r11d             # kPatchedFlags: a call may change the flags, as compilers know
     jmp tine_stub
+# cpuid, from a patched site, which goes on at rdx; rbx is free as well. Each leaves the machine where KVM is PVM, so the answers
+# are in a table in this page (struct CpuidAnswer, machine.h). What is not there is asked of the processor.
+tine_stub_cpuid:
+    mov %rdx, POST+96(%rip)       # where to return
+    mov %rax, POST+104(%rip)
+    mov %rcx, POST+112(%rip)
+tine_stub_cpuid_saved:            # from here an interruption begins anew with what is in the page
+    lahf                          # flags without a stack, as above
+    seto %al
+    movzwl %ax, %eax
+    mov %eax, POST+120(%rip)
+tine_stub_cpuid_flags:            # ... the flags too
+    mov POST+104(%rip), %eax
+    lea tine_stub+CPUID_TABLE(%rip), %rbx
+1:  cmpl $CPUID_END, 4(%rbx)
+    je 4f
+    cmp %eax, (%rbx)
+    jne 2f
+    cmpl $CPUID_ANY, 4(%rbx)
+    je 3f
+    cmp %ecx, 4(%rbx)
+    je 3f
+2:  add $24, %rbx
+    jmp 1b
+3:  mov POST+120(%rip), %eax
+    add $0x7f, %al
+    sahf
+    mov 8(%rbx), %eax
+    mov 16(%rbx), %ecx
+    mov 20(%rbx), %edx
+    mov 12(%rbx), %ebx
+    jmp *POST+96(%rip)
+4:  mov POST+120(%rip), %eax
+    add $0x7f, %al
+    sahf
+    mov POST+104(%rip), %rax
+    cpuid
+    jmp *POST+96(%rip)
 tine_stub_end:
+    .org tine_stub + CPUID_TABLE  # the code ends before it
 
     # One 16-byte slot for each vector: the address tells the monitor which exception it was.
     .balign 16

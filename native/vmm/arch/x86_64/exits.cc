@@ -14,7 +14,8 @@
 #include "kvm/vcpu.h"
 #include "memory/guest_copy.h"
 
-extern "C" const uint8_t tine_stub[], tine_stub_posted[], tine_stub_done[], tine_stub_plain[], tine_stub_patched[], tine_stub_end[];
+extern "C" const uint8_t tine_stub[], tine_stub_posted[], tine_stub_done[], tine_stub_plain[], tine_stub_patched[],
+    tine_stub_cpuid[], tine_stub_cpuid_saved[], tine_stub_cpuid_flags[], tine_stub_end[];
 
 namespace tine {
 
@@ -25,6 +26,7 @@ kvm_segment user_data_segment();
 namespace {
 
 constexpr uint8_t kIntOpcode = 0xcd;
+constexpr uint64_t kCpuidBytes = 2;
 constexpr uint64_t kExceptionAddress = kKernelVirtual + kExceptionPage * kPage;
 
 void to_user_segments(Vcpu& vcpu) {
@@ -135,14 +137,33 @@ Exit classify_exception(Vcpu& vcpu, uint32_t vector, ExceptionInfo& e) {
 }
 
 // Where in the stub the machine stood when it was left or interrupted.
-enum class StubPlace { kOutside, kEntering, kPosted, kReturning, kRing0Return };
+enum class StubPlace { kOutside, kIdentifying, kEntering, kPosted, kReturning, kRing0Return };
 
 StubPlace stub_place(const Vcpu& vcpu) {
   uint64_t offset = vcpu.run->s.regs.regs.rip - kSelfVirtual;
   auto at = [](const uint8_t* label) { return static_cast<uint64_t>(label - tine_stub); };
   if (offset >= at(tine_stub_end)) return StubPlace::kOutside;
+  if (offset >= at(tine_stub_cpuid)) return StubPlace::kIdentifying;
   if (offset < at(tine_stub_posted) || offset >= at(tine_stub_plain)) return StubPlace::kEntering;
   return offset < at(tine_stub_done) ? StubPlace::kPosted : StubPlace::kReturning;
+}
+
+// A cpuid of a patched site was interrupted on its way to the answer: it begins anew, with the cpuid in the slot.
+void begin_cpuid_anew(Vcpu& vcpu) {
+  kvm_regs& r = vcpu.run->s.regs.regs;
+  const uint64_t offset = r.rip - kSelfVirtual;
+  const PostPage& page = *arch_post_page(vcpu);
+  if (offset >= static_cast<uint64_t>(tine_stub_cpuid_flags - tine_stub)) {
+    constexpr uint64_t kFromAh = 0xd5, kOverflow = 1 << 11;
+    r.rflags = (r.rflags & ~(kFromAh | kOverflow)) | (page.cpuid_flags >> 8 & kFromAh) | (page.cpuid_flags & 1 ? kOverflow : 0);
+  }
+  if (offset >= static_cast<uint64_t>(tine_stub_cpuid_saved - tine_stub)) {
+    r.rax = page.cpuid_rax;
+    r.rcx = page.cpuid_rcx;
+    r.rdx = page.cpuid_return;
+  }
+  r.rip = r.rdx - kCpuidBytes;
+  vcpu.run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
 }
 
 }  // namespace
@@ -155,6 +176,11 @@ Exit arch_classify(Vcpu& vcpu, int64_t result, ExceptionInfo& e) {
   vcpu.left_with_post = false;
   if (result == -EINTR || (result == 0 && run->exit_reason == KVM_EXIT_IO)) {
     StubPlace place = stub_place(vcpu);
+    if (place == StubPlace::kIdentifying) {
+      if (supervisor || result == 0) return Exit::kBroken;
+      begin_cpuid_anew(vcpu);
+      return take_undelivered(vcpu, e) ? Exit::kException : Exit::kInterrupted;
+    }
     if (place != StubPlace::kOutside) {
       if (place == StubPlace::kPosted || place == StubPlace::kReturning) {
         // The stub has used rcx and r11 for itself; the page, which only the guest could have changed, has them.

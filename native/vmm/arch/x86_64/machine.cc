@@ -28,7 +28,7 @@ constexpr uint64_t descriptor(uint64_t type, uint64_t dpl, bool code64, bool siz
 // In C++ some headers give kvm_cpuid2 and kvm_msrs a flexible array that counts in sizeof, which is part of the request
 // number: the structures are laid out and the requests made by hand.
 constexpr uint64_t kGetSupportedCpuid = _IOWR(KVMIO, 0x05, uint64_t), kSetCpuid2 = _IOW(KVMIO, 0x90, uint64_t),
-                   kSetMsrs = _IOW(KVMIO, 0x89, uint64_t);
+                   kGetCpuid2 = _IOWR(KVMIO, 0x91, uint64_t), kSetMsrs = _IOW(KVMIO, 0x89, uint64_t);
 struct CpuidBuffer {
   uint32_t count = 0, padding = 0;
   kvm_cpuid_entry2 entries[256];
@@ -36,6 +36,7 @@ struct CpuidBuffer {
 CpuidBuffer cpuid_table;
 bool cpuid_ready = false;
 uint64_t enabled_xcr0 = 0;
+bool exits_are_dear = false;
 
 uint64_t host_xcr0() {
   uint32_t low, high;
@@ -47,6 +48,18 @@ const kvm_cpuid_entry2* find_leaf(uint32_t function, uint32_t index) {
   for (uint32_t i = 0; i < cpuid_table.count; i++)
     if (cpuid_table.entries[i].function == function && cpuid_table.entries[i].index == index) return &cpuid_table.entries[i];
   return nullptr;
+}
+
+constexpr uint32_t bit_HYPERVISOR = 1u << 31, bit_VMX = 1u << 5, bit_SVM = 1u << 2;
+
+// Whether KVM here can be VMX or SVM: where it is not, inside a machine of somebody else's, it is PVM. `features`: leaf 1, ecx.
+bool has_virtualization(uint32_t features) {
+  if (features & bit_VMX) return true;
+  const kvm_cpuid_entry2* vendor = find_leaf(0, 0);
+  if (vendor && vendor->ebx == signature_INTEL_ebx) return false;
+  uint32_t a, b, c, d;
+  __cpuid(0x80000001, a, b, c, d);
+  return c & bit_SVM;
 }
 
 int64_t load_cpuid(int kvm_fd) {
@@ -63,6 +76,7 @@ int64_t load_cpuid(int kvm_fd) {
     if (entry.function == 1) {
       uint32_t a, b, c, d;
       __cpuid(1, a, b, c, d);
+      exits_are_dear = (c & bit_HYPERVISOR) && !has_virtualization(c);
       entry.ebx = (entry.ebx & 0x0000ffff) | (b & 0xffff0000);
       entry.ecx |= 1u << 27;  // OSXSAVE
     }
@@ -95,6 +109,8 @@ kvm_segment segment(uint16_t selector, uint8_t type, uint8_t dpl, bool code64) {
 
 kvm_segment user_code_segment() { return segment(USER_CS, 0xb, 3, true); }
 kvm_segment user_data_segment() { return segment(USER_DS, 0x3, 3, false); }
+
+bool arch_exits_are_dear() { return exits_are_dear; }
 
 uint64_t x86_enabled_xcr0() { return enabled_xcr0; }
 
@@ -141,6 +157,29 @@ void arch_prepare_shared(uint8_t* shared) {
     idt[vector * 2 + 1] = target >> 32;
   }
 }
+
+namespace {
+
+// What cpuid answers in the machine, as KVM says once the control registers are set, on which some bits depend.
+void put_cpuid_answers(Vcpu& vcpu, uint8_t* stub) {
+  static CpuidAnswer answers[kMostCpuidAnswers + 1];
+  static uint32_t count = 0;
+  if (!count) {
+    CpuidBuffer buffer;
+    buffer.count = sizeof buffer.entries / sizeof *buffer.entries;
+    if (!is_error(raw(SYS_ioctl, vcpu.fd, kGetCpuid2, arg(&buffer)))) {
+      for (uint32_t i = 0; i < buffer.count && count < kMostCpuidAnswers; i++) {
+        const kvm_cpuid_entry2& e = buffer.entries[i];
+        const uint32_t index = e.flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX ? e.index : kCpuidAny;
+        answers[count++] = {e.function, index, e.eax, e.ebx, e.ecx, e.edx};
+      }
+    }
+    answers[count++].index = kCpuidEnd;
+  }
+  std::memcpy(stub + kCpuidTable, answers, count * sizeof *answers);
+}
+
+}  // namespace
 
 int64_t arch_prepare_vcpu(Vcpu& vcpu, uint8_t* block, uint64_t block_offset, GuestPhys root) {
   int kvm_fd = current().process->kvm_fd;
@@ -220,6 +259,8 @@ int64_t arch_prepare_vcpu(Vcpu& vcpu, uint8_t* block, uint64_t block_offset, Gue
   result = raw(SYS_ioctl, vcpu.fd, kSetMsrs, arg(&msrs));
   if (is_error(result)) return result;
   if (result != 4) return -EIO;
+
+  put_cpuid_answers(vcpu, block + kStubPage * kPage);
 
   // The guest's time-stamp counter is the host's: the vDSO's clocks depend on it.
   uint64_t no_offset = 0;

@@ -39,6 +39,13 @@ constexpr uint64_t kTssOffset = 0, kTssBytes = 104, kIoBitmapBytes = 4, kGdtOffs
 
 constexpr uint16_t kExitPort = 0x10;
 
+// In the stub's page: what cpuid answers (entry.S). An index of kCpuidAny: whatever is asked; kCpuidEnd: behind the last.
+struct CpuidAnswer {
+  uint32_t function, index, eax, ebx, ecx, edx;
+};
+constexpr uint64_t kCpuidTable = 1024, kMostCpuidAnswers = (4096 - kCpuidTable) / sizeof(CpuidAnswer) - 1;
+constexpr uint32_t kCpuidAny = ~0u, kCpuidEnd = ~1u;
+
 // r11 of a call from a patched site (entry.S): IF, ZF, PF and the bit that is always set.
 constexpr uint64_t kPatchedFlags = 0x246;
 

@@ -18,8 +18,12 @@ struct PostPage {
   uint64_t return_address;
   uint64_t flags;
   uint64_t result;
+  // Of a cpuid from a patched site, while it is answered: where it returns, its operands, the flags as lahf and seto give them.
+  uint64_t cpuid_return, cpuid_rax, cpuid_rcx;
+  uint32_t cpuid_flags;
 };
-static_assert(offsetof(PostPage, number) == 16 && offsetof(PostPage, return_address) == 72 && offsetof(PostPage, result) == 88);
+static_assert(offsetof(PostPage, number) == 16 && offsetof(PostPage, return_address) == 72 && offsetof(PostPage, result) == 88 &&
+              offsetof(PostPage, cpuid_return) == 96 && offsetof(PostPage, cpuid_flags) == 120);
 
 enum PostState : uint32_t { kPostIdle, kPosted, kPostClaimed, kPostDone, kPostLeave };
 
