@@ -38,7 +38,7 @@ ratios between them say something about another machine.
 ${lines.join("\n")}
 
 Where KVM is PVM, as inside many cloud sandboxes, what leaves the guest is dear: a system call, a \`cpuid\` (a program's
-start makes some sixty), and the first touch of each page, whose translation KVM makes one at a time in a shadow of the
+start makes some sixty; those of the dynamic loader are answered without), and the first touch of each page, whose translation KVM makes one at a time in a shadow of the
 guest's page tables. Work that stays in the processor is as quick as elsewhere. After a fork the host protects the
 parent's pages, which drops their translations, and each comes back at its next use: huge pages bring them back 512 at a
 time. On a host with VMX or SVM, an exit costs a twentieth of that. [exitless.md](exitless.md) and [fork.md](fork.md)

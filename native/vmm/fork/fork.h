@@ -36,6 +36,9 @@ int64_t give_memory_to_child(ForkChild& child);
 // chosen mappings that the host's fork shares becomes the child's alone. Bytes copied, or -errno.
 int64_t copy_shared_pages(Process& process, bool (*chosen)(const Vma& vma));
 
+// On either side: what the thread writes first becomes its process's own.
+void bring_back_after_fork(Thread& t);
+
 // Makes the first KVM_RUN of a new machine in a helper that ends at once. Since Linux 6.14 the first run starts a
 // kernel thread in the caller's thread group, which would be visible, counted by the pids limit, and in the way of
 // unshare(CLONE_NEWUSER); in the helper it goes with it. Both need room under the pids limit and RLIMIT_NPROC for a

@@ -48,6 +48,7 @@ int64_t give_memory_to_child(ForkChild& child) {
   result = first_run_in_helper(*t.vcpu, true, kBriefly);
   if (result) return result;
   child.word.tell(0);
+  bring_back_after_fork(t);
   // Copying takes its time, and the parent has better to do than to wait for it. The machine knows no page yet that it
   // would have to be told of.
   if (auto* chosen = fork_strategy(p).copies) {

@@ -175,7 +175,7 @@ int64_t AddressSpace::map_locked(Thread& t, MapRequest q) {
   if (!shared && !anonymous && q.prot && !(vma_flags & kVmaLocked)) {
     // The data and small segments of programs, and what the dynamic loader reads from end to end.
     const bool loaded = vma_flags & kVmaLoaded;
-    if (q.is_loader || (loaded && ((q.prot & PROT_WRITE) || q.bytes <= kOwnedSegment)) || (q.by_loader && q.bytes <= kOwnedTable))
+    if (q.is_loader || (loaded && ((q.prot & PROT_WRITE) || (q.bytes <= kOwnedSegment && !(q.prot & PROT_EXEC)))) || (q.by_loader && q.bytes <= kOwnedTable))
       own_pages(at, q.bytes);
     if (loaded && (q.flags & MAP_FIXED) && (q.prot & PROT_EXEC)) own_symbols(at);
   }

@@ -240,6 +240,7 @@ int64_t clone_process(Thread& t, const Request& q) {
   unlock_after_fork(t);
   if (is_error(result)) return result;
   if (result) {
+    bring_back_after_fork(t);  // while the child's machine is being made
     const int64_t failure = word.hear(static_cast<int>(result));
     __atomic_fetch_add(&board.fork_ticks, arch_ticks() - began, __ATOMIC_RELAXED);
     if (!failure) return result;
