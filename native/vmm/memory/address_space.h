@@ -160,6 +160,7 @@ class AddressSpace {
   void fill(uint64_t start, uint64_t end, uint32_t prot);
   void bring_in(uint64_t start, uint64_t bytes, uint32_t prot);
   void own_symbols(uint64_t text);
+  void own_group(uint64_t data);
   int64_t protect_host(const Vma& vma, uint32_t old, uint32_t prot);
   uint64_t data_bytes();
 

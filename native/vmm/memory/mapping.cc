@@ -4,6 +4,7 @@
 // makes the machine forget. Loosening: the host first, then the tables.
 #include <sys/statfs.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "host/raw.h"
@@ -22,6 +23,7 @@ constexpr int kMap32Bit = 0x40;
 constexpr int kMadvPopulateWrite = 23;  // Linux 5.14
 constexpr uint64_t kBroughtIn = 512 << 10, kBroughtInMapping = 128 << 10;
 constexpr uint64_t kOwnedSymbols = 256 << 10, kOwnedSegment = 64 << 10, kOwnedTable = 64 << 10;
+constexpr uint64_t kNeighbours = 8;  // that KVM maps together, aligned (PTE_PREFETCH_NUM)
 
 constexpr uint32_t kNeverJit = kVmaShared | kVmaFile | kVmaStack | kVmaSysv | kVmaVdso | kVmaVvar;
 
@@ -69,6 +71,14 @@ void AddressSpace::own_symbols(uint64_t text) {
   if (below.end == text && below.prot == PROT_READ && (below.flags & kVmaLoaded) && !(below.flags & (kVmaOwned | kVmaLocked)) &&
       below.bytes() <= kOwnedSymbols)
     own_pages(below.start, below.bytes());
+}
+
+// KVM stops at the first neighbour, from the lowest, that it cannot map: constants in front of a library's data would be that.
+void AddressSpace::own_group(uint64_t data) {
+  auto it = find(data - 1);
+  if (it == vmas_.end() || it->second.prot != PROT_READ || !(it->second.flags & kVmaLoaded) || (it->second.flags & (kVmaOwned | kVmaLocked))) return;
+  const uint64_t start = std::max(it->second.start, data & ~(kNeighbours * kPage - 1));
+  if (start < data) own_pages(start, data - start);
 }
 
 namespace {
@@ -150,10 +160,12 @@ int64_t AddressSpace::map_locked(Thread& t, MapRequest q) {
       high = 1ull << 31;
     }
     bool large = anonymous && q.bytes >= kHugePage && !(q.flags & MAP_STACK);
+    const bool table = q.by_loader && !anonymous && !(vma_flags & kVmaLoaded) && q.bytes <= kOwnedTable;
+    const uint64_t wanted = large ? kHugePage : table ? kNeighbours * kPage : unit;
     uint64_t hint = page_up(q.address);
     if (hint && hint >= kMinimumAddress && guest_range_ok(hint, q.bytes) && is_free(hint, q.bytes) && !(hint & (unit - 1)))
       at = hint;
-    else if (!(at = search(q.bytes, large ? kHugePage : unit, low, high)) && !(at = search(q.bytes, unit, low, high)) &&
+    else if (!(at = search(q.bytes, wanted, low, high)) && !(at = search(q.bytes, unit, low, high)) &&
              !(at = search(q.bytes, unit, kMinimumAddress, kGuestEnd)))
       return -ENOMEM;
   }
@@ -178,6 +190,7 @@ int64_t AddressSpace::map_locked(Thread& t, MapRequest q) {
     if (q.is_loader || (loaded && ((q.prot & PROT_WRITE) || (q.bytes <= kOwnedSegment && !(q.prot & PROT_EXEC)))) || (q.by_loader && q.bytes <= kOwnedTable))
       own_pages(at, q.bytes);
     if (loaded && (q.flags & MAP_FIXED) && (q.prot & PROT_EXEC)) own_symbols(at);
+    if (loaded && (q.prot & PROT_WRITE)) own_group(at);
   }
   return static_cast<int64_t>(at);
 }
