@@ -12,6 +12,7 @@ import type { Case } from "./cases/case.js";
 import { sections } from "./cases/index.js";
 import { startClients, type ClientSides } from "./clients.js";
 import { installationResults } from "./installation.js";
+import { crowdResults } from "./crowd.js";
 import { keepResults, type CaseResult } from "./results.js";
 import { upgradeResults } from "./upgrade.js";
 import { runCase, type Side } from "./side.js";
@@ -54,6 +55,10 @@ if (pattern === undefined && (names === undefined || names.split(",").includes("
 if (pattern === undefined && (names === undefined || names.split(",").includes("upgrade"))) {
   versions["upgrade"] = "containerd 1.6, 1.7 and 2.1 one after the other, as above";
   results.push(...(await upgradeResults()));
+}
+if (pattern === undefined && (names === undefined || names.split(",").includes("crowd"))) {
+  versions["crowd"] = "ctr, eight at once, on containerd 1.6";
+  results.push(...(await crowdResults()));
 }
 await keepResults({ clients: versions, cases: results }, pattern === undefined);
 const different = results.filter(({ outcome }) => outcome === "different").length;
