@@ -290,7 +290,8 @@ export class Container {
 
   /** Its output comes before the news of its end. */
   async #end(process: Process, exit: Exit): Promise<void> {
-    await process.stdio?.settled();
+    // Whatever becomes of the output, the end is told.
+    await process.stdio?.settled().catch(() => undefined);
     process.end(exit);
     this.#tell({ type: "exited", process, exit });
   }

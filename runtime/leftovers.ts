@@ -1,7 +1,8 @@
+import { rmdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { runcRoot } from "./create-container.js";
-import { messageOf } from "./errors.js";
+import { messageOf, systemCodeOf } from "./errors.js";
 import { unmountRoot } from "./jail/rootfs.js";
 import { readJailRecord } from "./jail/record.js";
 import { Runc } from "./jail/runc.js";
@@ -36,4 +37,15 @@ export async function removeLeftovers(
   }
   const pid = Number(await readFile(join(bundle, "init.pid"), "utf8").catch(() => "0"));
   return Number.isInteger(pid) ? pid : 0;
+}
+
+/** Removes the folders of a runtime whose daemon is gone, once no container has anything in them. */
+export function removeEmptyState(bundle: string, settings: RuntimeSettings): void {
+  const root = readJailRecord(bundle)?.runcRoot ?? runcRoot(settings);
+  try {
+    rmdirSync(root);
+    rmdirSync(dirname(root));
+  } catch (error) {
+    if (!["ENOENT", "ENOTEMPTY"].includes(systemCodeOf(error) ?? "")) settings.log(messageOf(error));
+  }
 }

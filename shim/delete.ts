@@ -8,8 +8,8 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { StringValueSchema } from "@bufbuild/protobuf/wkt";
 import { TtrpcClient } from "./ttrpc/index.js";
 import { loadSettings } from "../config/settings.js";
-import { messageOf } from "../runtime/errors.js";
-import { removeLeftovers } from "../runtime/leftovers.js";
+import { messageOf, systemCodeOf } from "../runtime/errors.js";
+import { removeEmptyState, removeLeftovers } from "../runtime/leftovers.js";
 import { shimArguments } from "./arguments.js";
 import { DeleteResponseSchema } from "./proto/gen/task_pb.js";
 import { runtimeSettings } from "./runtime-settings.js";
@@ -23,7 +23,11 @@ const report = (line: string): void => console.error(`${id}: ${line}`);
 
 const settings = runtimeSettings(loadSettings(), { socket, log: report });
 const pid = await removeLeftovers(id, bundle, settings);
-await tellDaemon().catch((error: unknown) => report(messageOf(error)));
+await tellDaemon().catch((error: unknown) => {
+  report(messageOf(error));
+  // Nobody is there who would do it when the last container is gone.
+  if (["ENOENT", "ECONNREFUSED"].includes(systemCodeOf(error) ?? "")) removeEmptyState(bundle, settings);
+});
 const response = create(DeleteResponseSchema, { pid, exitStatus: KILLED, exitedAt: timestamp(Date.now()) });
 process.stdout.write(toBinary(DeleteResponseSchema, response));
 

@@ -36,8 +36,6 @@ const groups = {
     { package: "qemu-system-x86", programs: ["qemu-system-x86_64"] },
     { package: "qemu-system-arm", programs: ["qemu-system-aarch64"] },
     { package: "libc6-dev-arm64-cross", files: ["/usr/aarch64-linux-gnu/include/stdlib.h"] },
-    { package: "qemu-system-x86", programs: ["qemu-system-x86_64"] },
-    { package: "qemu-system-arm", programs: ["qemu-system-aarch64"] },
   ],
 };
 

@@ -70,13 +70,17 @@ int answer_killed() {
 
 int remove(const Flags& flags) {
   const std::string bundle = absolute(flags.bundle);
+  const std::string socket = known_socket(flags, bundle);
+  if (!socket.empty()) {
+    remove_if_dead(socket);
+  }
   if (nothing_left(bundle)) {
     return answer_killed();
   }
   // A container is cleaned up whatever the configuration has become.
   const Node node = find_node(node_of(load_configuration_if_readable()));
   std::vector<std::string> arguments = {node.library + "/linked/delete.cjs"};
-  for (std::string& argument : daemon_arguments(flags, known_socket(flags, bundle))) {
+  for (std::string& argument : daemon_arguments(flags, socket)) {
     arguments.push_back(std::move(argument));
   }
   arguments.insert(arguments.end(), {"--bundle", bundle});

@@ -142,6 +142,19 @@ bool bind_private(int fd, const sockaddr_un& address) {
   return result == 0;
 }
 
+std::string directory_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
+
+// Between finding a dead socket and binding anew no other launcher may do the
+// same, or it would remove the new one. Leaves no file behind.
+bool lock_directory(int directory) {
+  while (flock(directory, LOCK_EX) != 0) {
+    if (errno != EINTR) {
+      return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 std::string socket_path(std::string_view directory, std::string_view containerd_address,
@@ -159,19 +172,15 @@ std::string socket_path(std::string_view directory, std::string_view containerd_
 UniqueFd claim_socket(const std::string& path) {
   const sockaddr_un address = address_of(path);
   make_directories(path);
-  const std::string directory = path.substr(0, path.rfind('/'));
+  const std::string directory = directory_of(path);
   const UniqueFd lock(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!lock) {
     fail_errno(directory);
   }
   const Clock::time_point deadline = Clock::now() + kLeavingTime;
   for (;;) {
-    // Between finding a dead socket and binding anew no other launcher may do
-    // the same, or it would remove the new one. Leaves no file behind.
-    while (flock(lock.get(), LOCK_EX) != 0) {
-      if (errno != EINTR) {
-        fail_errno(directory + ": flock");
-      }
+    if (!lock_directory(lock.get())) {
+      fail_errno(directory + ": flock");
     }
     UniqueFd listener(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (!listener) {
@@ -208,6 +217,14 @@ UniqueFd claim_socket(const std::string& path) {
       fail_errno(path + ": listen");
     }
     return listener;
+  }
+}
+
+void remove_if_dead(const std::string& path) {
+  const sockaddr_un address = address_of(path);
+  const UniqueFd lock(open(directory_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (lock && lock_directory(lock.get()) && !connect_to(address) && errno == ECONNREFUSED) {
+    unlink(path.c_str());
   }
 }
 

@@ -20,4 +20,7 @@ std::string socket_path(std::string_view directory, std::string_view containerd_
 // have served. Fails when neither can be had.
 UniqueFd claim_socket(const std::string& path);
 
+// Removes a socket that nobody serves: what a daemon that was killed leaves.
+void remove_if_dead(const std::string& path);
+
 }  // namespace tine::launcher

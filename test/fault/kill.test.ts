@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { access } from "node:fs/promises";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
+import { access, readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { PrivateContainerd } from "../harness/containerd.js";
 import { Ctr, freshId } from "../harness/ctr.js";
@@ -90,10 +91,17 @@ describe("after kill -9", () => {
     const pids = await Promise.all(ids.map(pidOf));
     const [shim] = await containerd.shims();
     assert.ok(shim);
+    const bundle = join(containerd.folder, "state/io.containerd.runtime.v2.task/tine-test", ids[0] ?? "");
+    const socket = (await readFile(join(bundle, "address"), "utf8")).replace("unix://", "");
+    const { runcRoot } = JSON.parse(await readFile(join(bundle, "jail.json"), "utf8")) as {
+      runcRoot: string;
+    };
+    assert.deepEqual([existsSync(socket), existsSync(runcRoot)], [true, true]);
     process.kill(shim, "SIGKILL");
     await Promise.all(pids.map(ends));
     await until("tasks are gone", async () => (await ctr.check(["task", "ls", "--quiet"])).stdout === "");
     await nothingIsLeft();
+    assert.deepEqual([existsSync(socket), existsSync(dirname(runcRoot))], [false, false]);
     const { status, stdout } = await ctr.run(image, ["echo", "again"]);
     assert.deepEqual([status, stdout], [0, "again\n"]);
   });

@@ -44,6 +44,10 @@ export class ContainerdError extends Error {
 /** Milliseconds a containerd gets to answer after its start. */
 const startLimit = 30_000;
 
+/** Milliseconds a shim gets to leave, and between two looks. */
+const leaveLimit = 2_000;
+const leavePause = 20;
+
 /**
  * A containerd of our own: its socket, root and state in a folder of its own, so that the system's, if there
  * is one, sees nothing of it. (containerd's shims always share /run/containerd/s.)
@@ -214,17 +218,30 @@ export class PrivateContainerd implements AsyncDisposable {
     return found;
   }
 
-  /** Stops all containers, the daemon and its shims, and removes the folder. */
-  async stop(): Promise<void> {
-    if (this.process !== undefined) await this.removeContainers();
-    await this.kill("SIGTERM");
+  /** Asked to leave, Tine's takes its socket and its folder with it; others take no notice. */
+  private async endShims(): Promise<void> {
+    await this.signalShims("SIGTERM");
+    for (let waited = 0; waited < leaveLimit && (await this.shims()).length > 0; waited += leavePause) {
+      await sleep(leavePause);
+    }
+    await this.signalShims("SIGKILL");
+  }
+
+  private async signalShims(signal: NodeJS.Signals): Promise<void> {
     for (const pid of await this.shims()) {
       try {
-        process.kill(pid, "SIGKILL");
+        process.kill(pid, signal);
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
       }
     }
+  }
+
+  /** Stops all containers, the daemon and its shims, and removes the folder. */
+  async stop(): Promise<void> {
+    if (this.process !== undefined) await this.removeContainers();
+    await this.kill("SIGTERM");
+    await this.endShims();
     await this.unmountAll();
     await rm(this.folder, { recursive: true, force: true });
     this.keptRoot?.release();
