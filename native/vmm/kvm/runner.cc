@@ -14,6 +14,7 @@
 #include "kvm/vcpu.h"
 #include "memory/address_space.h"
 #include "process/threads.h"
+#include "seccomp/seccomp.h"
 #include "signal/signal.h"
 #include "syscall/call.h"
 
@@ -160,7 +161,7 @@ bool serve_post(Thread& t, PostPage& page) {
   p.served = false;
   Call call{t, static_cast<uint32_t>(page.number), {}};
   for (int i = 0; i < 6; i++) call.a[i] = page.arguments[i];
-  if (t.pending || t.seccomp || t.process->container_seccomp || arch_call_needs_registers(call.number)) {
+  if (t.pending || !seccomp_always_allows(t, call.number) || arch_call_needs_registers(call.number)) {
     page.state.store(kPostLeave, std::memory_order_release);
     return false;
   }

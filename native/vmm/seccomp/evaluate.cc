@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 
 #include "arch/arch.h"
+#include "memory/address_space.h"
 #include "process/thread.h"
 #include "seccomp/seccomp.h"
 #include "signal/signal.h"
@@ -43,19 +44,32 @@ bool strict_allows(uint32_t number) {
   __builtin_unreachable();
 }
 
+// Where the program made the call, as it knows the place: not the slot of a changed call site.
+uint64_t call_address(Thread& thread) { return thread.process->space->call_sites.original(guest_ip(thread)); }
+
 int64_t trap(Call& call, uint32_t data) {
   siginfo_t info{};
   info.si_signo = SIGSYS;
   info.si_code = SYS_SECCOMP;
   info.si_errno = static_cast<int>(data);
-  info.si_call_addr = reinterpret_cast<void*>(guest_ip(call.thread));
+  info.si_call_addr = reinterpret_cast<void*>(call_address(call.thread));
   info.si_syscall = static_cast<int>(call.number);
   info.si_arch = kAuditArch;
   force_signal(call.thread, info);
   return kRegistersSet;
 }
 
+bool always_allows(const SeccompChain& chain, uint32_t number) {
+  return number < SeccompChain::kCachedNumbers && (chain.always_allowed[number / 64] >> (number % 64) & 1);
+}
+
 }  // namespace
+
+bool seccomp_always_allows(const Thread& thread, uint32_t number) {
+  if (thread.seccomp_mode != SECCOMP_MODE_FILTER) return thread.seccomp_mode == SECCOMP_MODE_DISABLED;
+  const SeccompChain* chain = __atomic_load_n(&thread.seccomp, __ATOMIC_ACQUIRE);
+  return !chain || always_allows(*chain, number);
+}
 
 int64_t seccomp_check(Call& call) {
   Thread& thread = call.thread;
@@ -65,13 +79,11 @@ int64_t seccomp_check(Call& call) {
     die_thread_by_signal(thread, SIGKILL);
   }
   const SeccompChain* chain = __atomic_load_n(&thread.seccomp, __ATOMIC_ACQUIRE);  // TSYNC writes it from outside
-  if (!chain) return 0;
-  if (call.number < SeccompChain::kCachedNumbers && (chain->always_allowed[call.number / 64] >> (call.number % 64) & 1))
-    return 0;
+  if (!chain || always_allows(*chain, call.number)) return 0;
   seccomp_data data{};
   data.nr = static_cast<int>(call.number);
   data.arch = kAuditArch;
-  data.instruction_pointer = guest_ip(thread);
+  data.instruction_pointer = call_address(thread);
   for (int i = 0; i < 6; i++) data.args[i] = call.a[i];
   const uint32_t result = verdict(chain, data);
   const uint32_t value = result & SECCOMP_RET_DATA;

@@ -14,6 +14,9 @@ constexpr int64_t kSeccompZero = -514;
 // on its way and no result is written. Else -errno to answer. Does not return where the filter kills.
 int64_t seccomp_check(Call& call);
 
+// Whether the thread's filters let a call pass whatever its arguments are and wherever it is made.
+bool seccomp_always_allows(const Thread& thread, uint32_t number);
+
 // seccomp(2).
 int64_t seccomp_call(Call& call);
 // prctl(2) with PR_SET_SECCOMP, PR_GET_SECCOMP, PR_SET_NO_NEW_PRIVS or PR_GET_NO_NEW_PRIVS in a[0].
