@@ -65,15 +65,7 @@ void runner_main(void* raw_runner) {
   raw(SYS_prctl, PR_SET_NAME, arg(kRunnerName));
   r.tid.store(static_cast<int>(raw(SYS_gettid)));
   // Only the kick may interrupt KVM_RUN.
-  struct {
-    uint32_t bytes = 8;
-    uint32_t low, high;
-  } mask;
-  SignalSet inside = ~signal_bit(kKickSignal);
-  mask.low = static_cast<uint32_t>(inside);
-  mask.high = static_cast<uint32_t>(inside >> 32);
-  constexpr uint64_t kSetSignalMask = _IOW(KVMIO, 0x8b, uint32_t);  // struct kvm_signal_mask ends in a flexible array
-  int masked_fd = -1;
+  constexpr SignalSet kInside = ~signal_bit(kKickSignal);
   for (;;) {
     uint32_t phase = r.phase.load(std::memory_order_acquire);
     for (uint64_t start = arch_ticks(); phase != Runner::kRun && phase != Runner::kQuit && arch_ticks() - start < kRunnerWatch;) {
@@ -89,10 +81,7 @@ void runner_main(void* raw_runner) {
       continue;
     }
     Vcpu& vcpu = *r.owner->vcpu;
-    if (masked_fd != vcpu.fd) {
-      raw(SYS_ioctl, static_cast<uint64_t>(vcpu.fd), kSetSignalMask, arg(&mask));
-      masked_fd = vcpu.fd;
-    }
+    if (!vcpu.masks_signals) vcpu.mask_signals(&kInside);
     r.result = vcpu.enter();
     if (r.result == -4) {  // EINTR: take the kick off the queue
       SignalSet kick = signal_bit(kKickSignal);
@@ -235,7 +224,11 @@ int64_t wait_paired(Thread& t) {
 
 int64_t enter_guest(Thread& t) {
   Pairing& p = t.pairing;
-  if (!p.active) return t.vcpu->enter();
+  if (!p.active) {
+    // A runner was here before: the guest's signals have to interrupt again.
+    if (t.vcpu->masks_signals) t.vcpu->mask_signals(nullptr);
+    return t.vcpu->enter();
+  }
   send_in(t);
   return wait_paired(t);
 }

@@ -122,7 +122,7 @@ bool load_exec_state(int fd, Thread& t, ExecState& state) {
   at += f.container_bytes;
   p.loader_sites.digest = f.loader_digest;
   p.loader_sites.sites.resize(f.loader_bytes / sizeof(uint32_t));
-  std::memcpy(p.loader_sites.sites.data(), at, f.loader_bytes);
+  if (f.loader_bytes) std::memcpy(p.loader_sites.sites.data(), at, f.loader_bytes);
   state.has_interpreter = f.has_interpreter;
   state.has_binary = f.has_binary;
   state.preserves_argv0 = f.preserves_argv0;

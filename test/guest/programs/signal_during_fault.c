@@ -31,14 +31,13 @@ static void catch_with(int signal, void (*handler)(int, siginfo_t *, void *), bo
     sigaction(signal, &action, NULL);
 }
 
-/// A child that sends SIGUSR1 until it is killed.
+/// A child that sends SIGUSR1 until it is killed, and leaves time to do something between two.
 static pid_t start_sender(void) {
     pid_t parent = getpid(), child = fork();
     if (child == 0)
         for (;;) {
             kill(parent, SIGUSR1);
-            for (volatile int spin = 0; spin < 2000; spin++) {
-            }
+            usleep(200);
         }
     return child;
 }
