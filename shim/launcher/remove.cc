@@ -20,13 +20,18 @@
 namespace tine::launcher {
 namespace {
 
-// The socket `start` wrote down; else the one it would use now. Empty when the
-// bundle tells neither: there is then no daemon to ask.
-std::string known_socket(const Flags& flags, const std::string& bundle) {
+// The socket that `start` wrote down; empty where it did not.
+std::string recorded_socket(const std::string& bundle) {
   constexpr std::string_view kScheme = "unix://";
   const std::string recorded = read_file(bundle + "/address", 4096).value_or("");
-  if (recorded.starts_with(kScheme)) {
-    return recorded.substr(kScheme.size());
+  return recorded.starts_with(kScheme) ? recorded.substr(kScheme.size()) : std::string();
+}
+
+// The same; else the one `start` would use now. Empty when the bundle tells
+// neither: there is then no daemon to ask.
+std::string known_socket(const Flags& flags, const std::string& bundle) {
+  if (std::string recorded = recorded_socket(bundle); !recorded.empty()) {
+    return recorded;
   }
   std::string why;
   const std::optional<std::string> group =
@@ -70,8 +75,7 @@ int answer_killed() {
 
 int remove(const Flags& flags) {
   const std::string bundle = absolute(flags.bundle);
-  const std::string socket = known_socket(flags, bundle);
-  if (!socket.empty()) {
+  if (const std::string socket = recorded_socket(bundle); !socket.empty()) {
     remove_if_dead(socket);
   }
   if (nothing_left(bundle)) {
@@ -80,7 +84,7 @@ int remove(const Flags& flags) {
   // A container is cleaned up whatever the configuration has become.
   const Node node = find_node(node_of(load_configuration_if_readable()));
   std::vector<std::string> arguments = {node.library + "/linked/delete.cjs"};
-  for (std::string& argument : daemon_arguments(flags, socket)) {
+  for (std::string& argument : daemon_arguments(flags, known_socket(flags, bundle))) {
     arguments.push_back(std::move(argument));
   }
   arguments.insert(arguments.end(), {"--bundle", bundle});

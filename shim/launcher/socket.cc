@@ -34,11 +34,13 @@ constexpr std::size_t kFrameHeader = 10;
 constexpr std::uint32_t kMaximumAnswer = 1 << 16;
 constexpr unsigned kUnavailable = 14;
 
+// containerd's own limit; the kernel's is 107 and a zero.
+constexpr std::size_t kLongestPath = 106;
+
 sockaddr_un address_of(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  // containerd's own limit is 106 bytes; the kernel's 107 and a zero.
-  if (path.size() > 106) {
+  if (path.size() > kLongestPath) {
     fail(path + ": longer than a socket's name may be (106 bytes)");
   }
   memcpy(address.sun_path, path.data(), path.size());
@@ -221,6 +223,10 @@ UniqueFd claim_socket(const std::string& path) {
 }
 
 void remove_if_dead(const std::string& path) {
+  // What a bundle says may be damaged, and the container is cleaned up all the same.
+  if (path.size() > kLongestPath) {
+    return;
+  }
   const sockaddr_un address = address_of(path);
   const UniqueFd lock(open(directory_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (lock && lock_directory(lock.get()) && !connect_to(address) && errno == ECONNREFUSED) {

@@ -19,10 +19,10 @@ export class FifoOutput extends Socket {
   /** Open for reading too: then a client that goes away is no broken pipe, and another may come. */
   #reader: number;
 
-  private constructor(descriptor: number) {
+  private constructor(descriptor: number, reader: number) {
     super({ fd: descriptor, readable: false, writable: true });
     this.#descriptor = descriptor;
-    this.#reader = openReader(descriptor);
+    this.#reader = reader;
   }
 
   /**
@@ -34,12 +34,14 @@ export class FifoOutput extends Socket {
    */
   static async open(path: string): Promise<FifoOutput> {
     const descriptor = (await openForReader(path)) ?? openWithout(path);
+    let reader: number;
     try {
-      return new FifoOutput(descriptor);
+      reader = openReader(descriptor);
     } catch (error) {
       closeSync(descriptor);
       throw error;
     }
+    return new FifoOutput(descriptor, reader);
   }
 
   /**

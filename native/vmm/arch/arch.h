@@ -104,13 +104,13 @@ struct CallSite {
 };
 // Fills `at`, `code` and how the site (`back`) is to be changed. False: it had better stay.
 bool arch_plan_call_site(CallSite& site, uint32_t number);
-// Whether what leaves the machine is so dear that sites are looked for before a program runs, and the sites of a dynamic
-// loader's code, of which `unwind` is the .eh_frame_hdr and what follows it.
+// Whether what leaves the machine is so dear that sites are looked for before a program runs.
 bool arch_exits_are_dear();
+// The sites of a dynamic loader's code, of which `unwind` is the .eh_frame_hdr and what follows it.
+std::vector<CallSite> arch_loader_sites(std::span<const uint8_t> code, uint64_t code_start, std::span<const uint8_t> unwind, uint64_t unwind_start);
 // A site in four bytes, for one who has the same code again (arch_unpack_site: false where it cannot be).
 uint32_t arch_pack_site(const CallSite& site, uint64_t code_start);
 bool arch_unpack_site(uint32_t packed, std::span<const uint8_t> code, uint64_t code_start, CallSite& site);
-std::vector<CallSite> arch_loader_sites(std::span<const uint8_t> code, uint64_t code_start, std::span<const uint8_t> unwind, uint64_t unwind_start);
 bool arch_call_slot_fits(const CallSite& site, uint64_t slot);
 // What the slots of a region have in common, in its first one.
 void arch_make_common_slot(uint8_t* code);

@@ -36,8 +36,8 @@ void Vcpu::mask_signals(const uint64_t* blocked) {
     mask.low = static_cast<uint32_t>(*blocked);
     mask.high = static_cast<uint32_t>(*blocked >> 32);
   }
-  vcpu_ioctl(fd, kSetSignalMask, blocked ? arg(&mask) : 0);
-  masks_signals = blocked != nullptr;
+  // Where it fails, the next entry tries again.
+  if (vcpu_ioctl(fd, kSetSignalMask, blocked ? arg(&mask) : 0) == 0) masks_signals = blocked != nullptr;
 }
 
 }  // namespace tine

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -84,6 +85,20 @@ describe("containerd-shim-tine-v2", () => {
       assert.deepEqual({ status, pid, exitStatus }, { status: 0, pid: 0, exitStatus: 137 });
       const at = exitedAt === undefined ? 0 : timestampDate(exitedAt).getTime();
       assert.ok(at >= before - 1 && at <= Date.now(), `${at}`);
+    });
+
+    it("removes the socket of a daemon that was killed, and takes no harm from an address that cannot be", async () => {
+      await rm(join(bundle, "jail.json"));
+      const socket = join(bundle, "s");
+      const script = 'require("net").createServer().listen(process.argv[1],()=>process.kill(process.pid,9))';
+      spawnSync(process.execPath, ["-e", script, socket]);
+      assert.equal(existsSync(socket), true);
+      for (const address of [socket, `/${"x".repeat(200)}`]) {
+        await writeFile(join(bundle, "address"), `unix://${address}`);
+        const { status, stderr } = await capture([launcher, ...flags(), "-bundle", bundle, "delete"]);
+        assert.deepEqual([status, stderr], [0, ""]);
+      }
+      assert.equal(existsSync(socket), false);
     });
 
     it("goes on without a socket when the bundle has no config.json", async () => {

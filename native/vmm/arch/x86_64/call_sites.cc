@@ -31,8 +31,9 @@ constexpr uint64_t kJumpBytes = 5, kSyscallBytes = 2, kLoadBytes = 5;
 constexpr int64_t kMostMoved = 13;
 // Opcodes that 64-bit mode does not know, SDM 2D appendix A: #UD whatever follows.
 constexpr uint8_t kNoOpcode[] = {0x06, 0x07, 0x0e, 0x16, 0x17, 0x1e, 0x1f, 0x27, 0x2f, 0x37, 0x3f, 0x60, 0x61, 0x82, 0x9a, 0xce, 0xd4, 0xea};
+// In the first slot: where those of cpuid go.
+constexpr uint64_t kIdentifyEntry = 16;
 // Where the slot's parts are: lea, jmp, syscall.
-constexpr uint64_t kIdentifyEntry = 16;  // in the first slot: where those of cpuid go
 constexpr uint64_t kLeaBytes = 7, kNextReturn = kLeaBytes + kJumpBytes + kSyscallBytes;
 
 // Length of the operand that a ModRM byte begins. `relative`: its displacement, where that counts from the instruction's own
