@@ -73,6 +73,8 @@ export interface Addon {
   /** Opens the same file anew, read-only, with an offset of its own. */
   reopen(descriptor: number): number;
   duplicate(descriptor: number): number;
+  /** Makes the file where there is none, and locks it until the descriptor is closed; undefined when another has it. */
+  lockFile(path: string): number | undefined;
   setWindowSize(terminal: number, columns: number, rows: number): void;
 
   /** A non-blocking listening Unix stream socket. */

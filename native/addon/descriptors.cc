@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
@@ -92,6 +93,18 @@ Napi::Value reopen(const Napi::CallbackInfo &info) {
     return Napi::Number::New(info.Env(), check(info.Env(), "open", open(path.c_str(), O_RDONLY | O_CLOEXEC)));
 }
 
+// lockFile(path) → a descriptor that holds the file's lock, or undefined when another one does
+Napi::Value lockFile(const Napi::CallbackInfo &info) {
+    const Napi::Env env = info.Env();
+    const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
+    Descriptor file(check(env, "open", open(textArgument(info, 0).c_str(), flags, 0600)));
+    if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+        if (errno == EWOULDBLOCK) return env.Undefined();
+        throw systemError(env, "flock", errno);
+    }
+    return Napi::Number::New(env, file.release());
+}
+
 // duplicate(descriptor) → another number for the same open file
 Napi::Value duplicate(const Napi::CallbackInfo &info) {
     return Napi::Number::New(info.Env(),
@@ -116,6 +129,7 @@ void exportDescriptors(Napi::Env env, Napi::Object exports) {
     exports.Set("sealedMemory", Napi::Function::New(env, sealedMemory));
     exports.Set("sealedCopy", Napi::Function::New(env, sealedCopy));
     exports.Set("reopen", Napi::Function::New(env, reopen));
+    exports.Set("lockFile", Napi::Function::New(env, lockFile));
     exports.Set("duplicate", Napi::Function::New(env, duplicate));
     exports.Set("setWindowSize", Napi::Function::New(env, setWindowSize));
 }

@@ -20,14 +20,3 @@ export function textsOf(value: unknown): readonly string[] {
 export function textOf(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
-
-/** A JSON number, however the lossless parser keeps it; undefined for anything else. */
-export function integerOf(value: unknown): bigint | undefined {
-  if (typeof value === "bigint") {
-    return value;
-  }
-  if (typeof value === "number") {
-    return Number.isInteger(value) ? BigInt(value) : undefined;
-  }
-  return undefined;
-}

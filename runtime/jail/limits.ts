@@ -1,5 +1,6 @@
 import { addon, RLIMIT_NOFILE, RLIMIT_STACK } from "../../native/addon/addon.js";
-import { fieldsOf, integerOf, listOf, textOf, type Fields } from "./fields.js";
+import { integerOf } from "../../oci/lossless.js";
+import { fieldsOf, listOf, textOf, type Fields } from "./fields.js";
 
 /**
  * The stack limit the monitor is started with, bytes. Where the kernel puts a

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { addon } from "../../native/addon/addon.js";
-import { parseLossless, stringifyLossless } from "../../oci/lossless.js";
+import { integerOf, parseLossless, stringifyLossless } from "../../oci/lossless.js";
 import { messageOf, RuntimeError } from "../errors.js";
 import { chooseStrategy, forkAnnotation } from "../fork/strategy.js";
 import type { MonitorLog } from "../monitor/log.js";
@@ -9,7 +9,7 @@ import { tuningWithin } from "../monitor/tuning.js";
 import type { JailPrograms } from "../monitor/programs.js";
 import type { InheritedTranslators } from "../monitor/translators.js";
 import type { RuntimeSettings } from "../settings.js";
-import { fieldsOf, integerOf, textOf, type Fields } from "./fields.js";
+import { fieldsOf, textOf, type Fields } from "./fields.js";
 import { inheritedLimits } from "./limits.js";
 import { compileSeccompProfile } from "./seccomp.js";
 import { gateSuffices, StartGate } from "./start-gate.js";

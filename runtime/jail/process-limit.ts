@@ -1,6 +1,6 @@
-import { parseLossless, stringifyLossless } from "../../oci/lossless.js";
+import { integerOf, parseLossless, stringifyLossless } from "../../oci/lossless.js";
 import { messageOf, RuntimeError } from "../errors.js";
-import { fieldsOf, integerOf, type Fields } from "./fields.js";
+import { fieldsOf, type Fields } from "./fields.js";
 
 /**
  * A process's machine starts a task of the kernel's own for an instant, which counts under the limit of

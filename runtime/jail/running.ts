@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { fieldsOf, integerOf, textOf, textsOf } from "./fields.js";
+import { integerOf } from "../../oci/lossless.js";
+import { fieldsOf, textOf, textsOf } from "./fields.js";
 
 /** A container that runs on this machine, as its jail's state tells. */
 export interface RunningContainer {

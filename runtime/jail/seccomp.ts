@@ -1,5 +1,6 @@
+import { integerOf } from "../../oci/lossless.js";
 import { RuntimeError } from "../errors.js";
-import { fieldsOf, integerOf, listOf, textOf, textsOf, type Fields } from "./fields.js";
+import { fieldsOf, listOf, textOf, textsOf, type Fields } from "./fields.js";
 import { systemCallNumber, type SeccompArchitecture } from "./seccomp-numbers.js";
 import {
   assemble,

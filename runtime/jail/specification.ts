@@ -1,6 +1,7 @@
+import { integerOf } from "../../oci/lossless.js";
 import type { Strategy } from "../fork/strategy.js";
 import { tuningOptions, type MonitorTuning } from "../monitor/tuning.js";
-import { fieldsOf, integerOf, listOf, textOf, textsOf, type Fields } from "./fields.js";
+import { fieldsOf, listOf, textOf, textsOf, type Fields } from "./fields.js";
 import { withRoomForMachines } from "./process-limit.js";
 import { jailLimits, type InheritedLimits } from "./limits.js";
 

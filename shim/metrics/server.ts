@@ -1,7 +1,8 @@
-import { unlinkSync } from "node:fs";
+import { closeSync, unlinkSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { addon } from "../../native/addon/addon.js";
 import { messageOf, systemCodeOf } from "../../runtime/errors.js";
 import { metricsText, metricsType, type Metric } from "./text.js";
 
@@ -15,6 +16,7 @@ export class MetricsServer {
   readonly #report: (line: string) => void;
   #closed = false;
   #listening = false;
+  #lock: number | undefined;
 
   /**
    * @param address - a unix socket's path, or ADDRESS:PORT
@@ -63,14 +65,38 @@ export class MetricsServer {
   /** Frees the address. */
   close(): void {
     this.#closed = true;
-    if (!this.#listening) return;
-    this.#listening = false;
-    this.#server.close();
-    this.#server.closeAllConnections();
+    if (this.#listening) {
+      this.#listening = false;
+      // This unlinks the socket: nobody else may have taken its name yet.
+      this.#server.close();
+      this.#server.closeAllConnections();
+    }
+    this.#unlock();
+  }
+
+  #unlock(): void {
+    if (this.#lock !== undefined) closeSync(this.#lock);
+    this.#lock = undefined;
   }
 
   /** False when somebody else has it. */
   async #listen(): Promise<boolean> {
+    // Two daemons that find the same dead socket: the second would unlink the one that the first has just made.
+    if (this.#address.startsWith("/")) {
+      this.#lock = addon.lockFile(`${this.#address}.lock`);
+      if (this.#lock === undefined) return false;
+    }
+    try {
+      this.#listening = await this.#bind();
+    } finally {
+      if (!this.#listening) this.#unlock();
+    }
+    if (this.#closed) this.close();
+    return this.#listening;
+  }
+
+  /** False when the address is in use. */
+  async #bind(): Promise<boolean> {
     const isPath = this.#address.startsWith("/");
     // A socket whose daemon was killed is still there.
     if (isPath && (await isAbandoned(this.#address))) unlinkSync(this.#address);
@@ -91,7 +117,6 @@ export class MetricsServer {
       }
     });
     this.#server.removeAllListeners("error");
-    this.#listening = !taken;
     return !taken;
   }
 }

@@ -93,28 +93,44 @@ int64_t send_one(Call& call, GuestAddr from, uint64_t flags) {
   return host_call(call.thread, SYS_sendmsg, call.a[0], arg(&message.host), flags);
 }
 
-// Drops what the guest may not have. The kernel's own answer to a descriptor it cannot install is to leave it
-// and the following ones out and to set MSG_CTRUNC: the same here.
-void admit_received(Thread& thread, msghdr& message) {
-  for (cmsghdr* c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
-    if (c->cmsg_level != SOL_SOCKET || c->cmsg_len < CMSG_LEN(sizeof(int))) continue;
-    bool descriptors = c->cmsg_type == SCM_RIGHTS;
-    bool pidfd = c->cmsg_type == 4;  // SCM_PIDFD, Linux 6.5
-    if (!descriptors && !pidfd) continue;
-    uint64_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    uint64_t kept = 0;
-    int* fds = reinterpret_cast<int*>(CMSG_DATA(c));
-    for (uint64_t i = 0; i < count; ++i) {
-      bool room = kept == i;
-      if (room && (limit_descriptor(thread, fds[i]) < 0 || admit_descriptor(thread, fds[i]) < 0)) room = false;
-      else if (!room) raw(SYS_close, static_cast<uint64_t>(fds[i]));
-      if (room) ++kept;
-    }
-    if (kept == count) continue;
-    message.msg_flags |= MSG_CTRUNC;
-    for (uint64_t i = kept; i < count; ++i) fds[i] = -1;
-    if (descriptors) c->cmsg_len = CMSG_LEN(kept * sizeof(int));
+// How many of the descriptors that arrived the guest may have. The kernel's own answer to one it cannot install is
+// to leave it and the following ones out: the same here.
+uint64_t admit_rights(Thread& thread, const int* fds, uint64_t count) {
+  uint64_t kept = 0;
+  for (uint64_t i = 0; i < count; ++i) {
+    if (kept != i) raw(SYS_close, static_cast<uint64_t>(fds[i]));
+    else if (limit_descriptor(thread, fds[i]) >= 0 && admit_descriptor(thread, fds[i]) >= 0) ++kept;
   }
+  return kept;
+}
+
+// Drops what the guest may not have; what stands behind it moves up, as the kernel would have written it.
+void admit_received(Thread& thread, msghdr& message) {
+  constexpr int kScmPidfd = 4;  // SCM_PIDFD, Linux 6.5
+  uint8_t* control = static_cast<uint8_t*>(message.msg_control);
+  uint64_t end = message.msg_controllen, at = 0;
+  while (end - at >= sizeof(cmsghdr)) {
+    cmsghdr* header = reinterpret_cast<cmsghdr*>(control + at);
+    uint64_t length = header->cmsg_len;
+    if (length < sizeof(cmsghdr) || length > end - at) break;
+    uint64_t taken = CMSG_ALIGN(length) < end - at ? CMSG_ALIGN(length) : end - at, left = taken;
+    int* fds = reinterpret_cast<int*>(CMSG_DATA(header));
+    if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
+      uint64_t count = (length - CMSG_LEN(0)) / sizeof(int), kept = admit_rights(thread, fds, count);
+      if (kept != count) {
+        message.msg_flags |= MSG_CTRUNC;
+        header->cmsg_len = CMSG_LEN(kept * sizeof(int));
+        left = kept == 0 ? 0 : CMSG_ALIGN(header->cmsg_len);
+      }
+    } else if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == kScmPidfd && length >= CMSG_LEN(sizeof(int))) {
+      // Without a number for it the kernel writes the error in its place.
+      if (int64_t answer = limit_descriptor(thread, fds[0]); answer < 0) fds[0] = static_cast<int>(answer);
+    }
+    memmove(control + at + left, control + at + taken, end - at - taken);
+    end -= taken - left;
+    at += left;
+  }
+  message.msg_controllen = end;
 }
 
 // Writes what the kernel wrote: each message up to its length. The bytes that align the next one it leaves to the

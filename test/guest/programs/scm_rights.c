@@ -27,6 +27,47 @@ static int receive_fds(int socket, int *fds, size_t room, int flags) {
     return (int)count;
 }
 
+/// Control data of several messages, of which the limit of descriptors cuts the first or leaves it out.
+static void pidfd_behind_rights(int room, size_t expected) {
+    enum { SO_PASSPIDFD_ = 76, SCM_PIDFD_ = 4 };
+    int pair[2], on = 1, fds[3] = {0, 0, 0};
+    char name[64];
+    MUST(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0);
+    setsockopt(pair[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
+    if (setsockopt(pair[1], SOL_SOCKET, SO_PASSPIDFD_, &on, sizeof on) != 0) return;  // before Linux 6.5
+    send_fds(pair[0], fds, 3, "x");
+    struct rlimit limit, old;
+    getrlimit(RLIMIT_NOFILE, &old);
+    limit = old;
+    int next = dup(0);
+    close(next);
+    limit.rlim_cur = (rlim_t)(next + room);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    char control[256], text[8];
+    struct iovec vector = {text, sizeof text};
+    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    MUST(recvmsg(pair[1], &message, 0) == 1);
+    setrlimit(RLIMIT_NOFILE, &old);
+    size_t rights = 0, others = 0;
+    int pidfd = 0;
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_type == SCM_RIGHTS) rights = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        else if (header->cmsg_type == SCM_PIDFD_) memcpy(&pidfd, CMSG_DATA(header), sizeof pidfd);
+        else if (header->cmsg_type == SCM_CREDENTIALS) others++;
+        else others += 100;
+    }
+    snprintf(name, sizeof name, "room for %d: that many arrive, and credentials", room);
+    CHECK(name, rights == expected && others == 1);
+    snprintf(name, sizeof name, "room for %d: the sender's pidfd, or why not", room);
+    if (room > 3) CHECK(name, pidfd == next + 3 && close(pidfd) == 0);
+    else CHECK_EQ(name, pidfd, -EMFILE);
+    size_t length = CMSG_SPACE(sizeof(struct ucred)) + (rights ? CMSG_SPACE(rights * sizeof(int)) : 0) + CMSG_SPACE(sizeof(int));
+    snprintf(name, sizeof name, "room for %d: all of it, cut or not", room);
+    CHECK(name, message.msg_controllen == length && !(message.msg_flags & MSG_CTRUNC) == (room >= 3));
+    for (size_t i = 0; i < rights; i++) close(next + (int)i);
+    close(pair[0]), close(pair[1]);
+}
+
 int main(void) {
     int pair[2], fds[300], got[300], status;
     MUST(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0);
@@ -112,5 +153,6 @@ int main(void) {
     char bytes[3];
     for (int i = 0; i < 3; i++) vectors[i] = (struct iovec){&bytes[i], 1};
     CHECK("recvmmsg", recvmmsg(pair[1], several, 3, 0, NULL) == 3 && memcmp(bytes, "abc", 3) == 0 && several[2].msg_len == 1);
+    for (int room = 0; room <= 4; room++) pidfd_behind_rights(room, room < 3 ? (size_t)room : 3);
     return check_done();
 }

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { MetricsServer } from "../../../shim/metrics/server.js";
 import { metricsText } from "../../../shim/metrics/text.js";
 
@@ -80,6 +82,37 @@ describe("metrics", () => {
     } finally {
       first.close();
       second.close();
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it("are served by one of eight that find the socket of a daemon that was killed", async function () {
+    this.timeout(15_000);
+    const folder = mkdtempSync(join(tmpdir(), "tine-metrics-"));
+    const path = join(folder, "m.sock");
+    const listen = `require("net").createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, "SIGKILL"))`;
+    assert.equal(spawnSync(process.execPath, ["-e", listen]).signal, "SIGKILL");
+    const reports: string[] = [];
+    const servers = Array.from(
+      { length: 8 },
+      (_, value) =>
+        new MetricsServer(
+          path,
+          async () => [{ name: "who", type: "gauge", help: "Which.", samples: [[{}, value]] }],
+          (line) => reports.push(line),
+        ),
+    );
+    let serving = 0;
+    try {
+      const first = servers.map((server) => server.serve().then(() => (serving += 1)));
+      await Promise.race(first);
+      const who = (await get(path, "/metrics")).text;
+      await sleep(300);
+      assert.equal(serving, 1);
+      assert.equal((await get(path, "/metrics")).text, who);
+      assert.deepEqual(reports, []);
+    } finally {
+      for (const server of servers) server.close();
       rmSync(folder, { recursive: true });
     }
   });
