@@ -21,6 +21,7 @@ constexpr const char* kUsage =
     "  --fork=STRATEGY         auto, cow, selective-cow or region-copy\n"
     "  --exitless=MODE         calls without leaving the machine: auto, off or on\n"
     "  --huge-pages=MODE       auto: large anonymous mappings ask for them; never: only where the guest asks\n"
+    "  --code-store=MIB        memory for copies of programs' code that processes share; 0: none\n"
     "  --jailed                runs as a container's process: confine the monitor itself\n"
     "  --probe                 print what this machine's KVM offers, as JSON\n"
     "  --costs                 print what a system call and the clock cost who runs this, as JSON\n"
@@ -35,7 +36,7 @@ constexpr const char* kUsage =
 int number(const char* text) {
   char* end;
   long value = std::strtol(text, &end, 10);
-  if (end == text || *end || value < 0 || value > 0x7fffffff) usage("not a descriptor number");
+  if (end == text || *end || value < 0 || value > 0x7fffffff) usage("not a number");
   return static_cast<int>(value);
 }
 
@@ -93,6 +94,7 @@ int main(int argc, char** argv, char** envp) {
     else if ((v = value_of(a, "--fork"))) options.fork_strategy = one_of(v, kStrategies, "--fork: one of auto, cow, selective-cow, region-copy");
     else if ((v = value_of(a, "--exitless"))) options.exitless = one_of(v, kExitless, "--exitless: one of auto, off, on");
     else if ((v = value_of(a, "--huge-pages"))) options.huge_pages = one_of(v, kHugePages, "--huge-pages: auto or never") == 0;
+    else if ((v = value_of(a, "--code-store"))) options.code_store = static_cast<uint64_t>(number(v)) << 20;
     else if ((v = value_of(a, "--rlimit-stack"))) options.has_stack = limit(v, options.stack) || (usage("--rlimit-stack wants SOFT:HARD"), true);
     else if ((v = value_of(a, "--rlimit-nofile"))) options.has_nofile = limit(v, options.nofile) || (usage("--rlimit-nofile wants SOFT:HARD"), true);
     else if (!std::strcmp(a, "--jailed")) options.jailed = true;

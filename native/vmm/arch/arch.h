@@ -106,6 +106,8 @@ struct CallSite {
 bool arch_plan_call_site(CallSite& site, uint32_t number);
 // Whether what leaves the machine is so dear that sites are looked for before a program runs.
 bool arch_exits_are_dear();
+// Asks KVM what processor it offers: before the first machine, and before the question above. 0 or -errno.
+int64_t arch_ask_processor(int kvm_fd);
 // The sites of a dynamic loader's code, of which `unwind` is the .eh_frame_hdr and what follows it.
 std::vector<CallSite> arch_loader_sites(std::span<const uint8_t> code, uint64_t code_start, std::span<const uint8_t> unwind, uint64_t unwind_start);
 // A site in four bytes, for one who has the same code again (arch_unpack_site: false where it cannot be).

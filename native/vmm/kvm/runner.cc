@@ -6,7 +6,9 @@
 #include <sys/prctl.h>
 #include <time.h>
 
+#include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "arch/arch.h"
 #include "arch/post.h"
@@ -35,7 +37,8 @@ constexpr uint32_t kHotCalls = 3, kHotCallsAuto = 12;  // where it must pay for 
 constexpr uint64_t kFirstWatch = 400 * kMicrosecond;  // how long the identity thread watches for the first post,
 constexpr uint64_t kWatch = 100 * kMicrosecond;       // and for the next after one, before it sleeps
 constexpr uint64_t kRunnerWatch = 20 * kMicrosecond;  // the runner waits so long awake to be sent in again
-constexpr uint32_t kStubRounds = 150;                 // of `pause`: 5 to 10 µs
+constexpr uint64_t kStubWatch = 50 * kMicrosecond;    // the stub waits so long for its call, and leaves after that
+constexpr uint64_t kWorthWaiting = 35 * kMicrosecond;  // calls that take longer are not waited for the next time
 constexpr uint32_t kMissLimit = 8;
 constexpr uint64_t kFirstRest = 2000 * kMicrosecond, kLongestRest = 100'000 * kMicrosecond;
 
@@ -52,6 +55,19 @@ bool core_is_idle(const Process& process) {
   int running = 0;
   for (; *at >= '0' && *at <= '9'; at++) running = running * 10 + (*at - '0');
   return running < process.cores;
+}
+
+// How often the stub pauses: a pause takes 10 to 50 ns.
+uint32_t stub_rounds() {
+  static std::atomic<uint32_t> known{0};
+  if (uint32_t rounds = known.load(std::memory_order_relaxed)) return rounds;
+  constexpr uint32_t kTried = 64;
+  const uint64_t start = arch_ticks();
+  for (uint32_t i = 0; i < kTried; i++) arch_pause();
+  const uint64_t took = arch_ticks() - start;
+  const auto rounds = static_cast<uint32_t>(std::clamp<uint64_t>(kStubWatch * kTried / (took + 1), 150, 10'000));
+  known.store(rounds, std::memory_order_relaxed);
+  return rounds;
 }
 
 PostPage& post_page(Thread& t) { return *arch_post_page(*t.vcpu); }
@@ -158,7 +174,12 @@ bool serve_post(Thread& t, PostPage& page) {
   t.call_interrupted = false;
   t.fault_ip = 0;
   t.posted = true;
+  uint64_t& slow = p.slow[call.number / 64 % std::size(p.slow)];
+  const uint64_t bit = 1ull << (call.number % 64);
+  if (slow & bit) page.state.store(kPostSlow, std::memory_order_release);
+  const uint64_t began = arch_ticks();
   int64_t result = serve(call);
+  slow = arch_ticks() - began > kWorthWaiting ? slow | bit : slow & ~bit;
   t.posted = false;
   p.number = call.number;
   p.result = result;
@@ -265,7 +286,7 @@ void note_call_exit(Thread& t) {
   }
   PostPage& page = post_page(t);
   page.state.store(kPostIdle);
-  page.spin.store(kStubRounds);
+  page.spin.store(stub_rounds());
   page.mode.store(1, std::memory_order_release);
   p.served = false;
   p.active = true;

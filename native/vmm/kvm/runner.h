@@ -36,6 +36,7 @@ struct Pairing {
   uint32_t misses = 0;         // posts that timed out because nobody came
   uint64_t rest_until = 0;     // no pairing before this
   uint64_t rest = 0;
+  uint64_t slow[8] = {};       // one bit a call: the last one took longer than waiting for it is worth
 };
 
 // Instead of KVM_RUN: enters the guest directly or through the runner, serves posted calls, and comes back with

@@ -4,13 +4,18 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "arch/arch.h"
 #include "host/raw.h"
 #include "process/thread.h"
 
 namespace tine {
 
-bool AddressSpace::create() {
-  if (!tables_.create((kSharedCpuPages + kMaxVcpus * kVcpuPages) * kPage, vm.own_roots)) return false;
+bool AddressSpace::create(int code_store) {
+  const uint64_t room = arch_exits_are_dear() ? CodeStore::bytes_of(code_store) : 0;
+  if (!tables_.create((kSharedCpuPages + kMaxVcpus * kVcpuPages) * kPage, vm.own_roots, room)) return false;
+  if (room && !is_error(raw(SYS_mmap, arg(tables_.room()), room, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE,
+                            static_cast<uint64_t>(code_store), 0)))
+    code_store_.attach(tables_.room(), room);
   next_physical_ = {4ull << 30};
   return true;
 }
@@ -141,7 +146,7 @@ void AddressSpace::drop_not_inherited() {
   search_from_ = ~0ull;
   for (auto it = vmas_.begin(); it != vmas_.end();) {
     if (it->second.flags & kVmaDontFork) {
-      tables_.unmap(it->second.start, it->second.bytes());
+      withdraw(it->second.start, it->second.bytes());
       mapped_bytes_ -= it->second.bytes();
       it = vmas_.erase(it);
     } else {

@@ -9,6 +9,7 @@
 #include "kvm/vm.h"
 #include "memory/address.h"
 #include "memory/call_sites.h"
+#include "memory/code_store.h"
 #include "memory/page_tables.h"
 
 namespace tine {
@@ -71,8 +72,9 @@ class AddressSpace {
   Lock lock;
   Vm vm;
 
-  // Empty space with page tables; `top`: mmap searches downwards from it. False: out of memory.
-  bool create();
+  // Empty space with page tables. `code_store`: memory/code_store.h, -1: none.
+  // False: out of memory.
+  bool create(int code_store);
   // Descriptor tables, entry stubs and vCPU blocks in the kernel half. Once, before the first machine.
   void prepare_kernel_half();
   // Makes the machine over whatever is mapped now. Used at start and, after a fork, in the child.
@@ -143,7 +145,6 @@ class AddressSpace {
   const std::map<uint64_t, Extent>& extents() const { return extents_; }
 
  private:
-  friend class SpaceEditor;
   using VmaMap = std::map<uint64_t, Vma>;
 
   VmaMap::iterator find(uint64_t address);  // the mapping that holds `address`, or end
@@ -158,13 +159,30 @@ class AddressSpace {
   int64_t unmap_locked(uint64_t start, uint64_t bytes);
   int64_t map_locked(Thread& t, MapRequest request);
   void fill(uint64_t start, uint64_t end, uint32_t prot);
+  void withdraw(uint64_t start, uint64_t bytes);  // from the page tables; the host's mapping must change next
+  bool enter_store(uint64_t start, uint64_t end, uint32_t prot, int fd, uint64_t offset);
+  void leave_store(uint64_t start, uint64_t end);
+  bool in_store(uint64_t address) const;
   void bring_in(uint64_t start, uint64_t bytes, uint32_t prot);
-  void own_symbols(uint64_t text);
+  void bring_symbols(uint64_t text, int fd);
+  void note_whole_file(uint64_t at, const MapRequest& q);
   void own_group(uint64_t data);
   int64_t protect_host(const Vma& vma, uint32_t old, uint32_t prot);
   uint64_t data_bytes();
 
+  // What the page tables find in the store instead of in the mapping: where it ends, and where it begins there.
+  struct Stored {
+    uint64_t end, at;
+  };
+  // The last mapping of a whole file by a loader, which puts the segments over it.
+  struct WholeFile {
+    uint64_t start = 0, end = 0, offset = 0, device = 0, inode = 0;
+  };
+
   VmaMap vmas_;
+  CodeStore code_store_;
+  std::map<uint64_t, Stored> stored_;
+  WholeFile whole_file_;
   std::map<uint64_t, Extent> extents_;
   PageTables tables_;
   uint32_t pool_slots_ = 0;

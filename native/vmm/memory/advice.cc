@@ -117,7 +117,7 @@ int64_t AddressSpace::detach_sysv(uint64_t address) {
   // shmdt removes every piece of the segment; pieces are neighbours unless the guest remapped some.
   uint64_t end = it->second.end;
   for (auto next = std::next(it); next != vmas_.end() && next->first == end && (next->second.flags & kVmaSysv); ++next) end = next->second.end;
-  tables_.unmap(address, end - address);
+  withdraw(address, end - address);
   int64_t result = raw(SYS_shmdt, to_host({address}).v);
   if (is_error(result)) return result;
   // The host says which of the pieces are gone: what another segment mapped is still there.

@@ -207,6 +207,8 @@ bool AddressSpace::write_code(uint64_t at, const uint8_t (&code)[kCallSiteBytes]
   const uint64_t first = at & ~(kPage - 1), last = (at + kCallSiteBytes - 1) & ~(kPage - 1);
   const HostAddr pages = to_host({first});
   const uint64_t bytes = last + kPage - first;
+  const bool stored = in_store(first) || in_store(last);
+  if (stored) withdraw(first, bytes);
   const bool owned = find(at)->second.flags & kVmaOwned;
   if (!owned && raw(SYS_mprotect, pages.v, bytes, PROT_READ | PROT_WRITE)) return false;
   const OpenWriteKey key;
@@ -228,6 +230,7 @@ bool AddressSpace::write_code(uint64_t at, const uint8_t (&code)[kCallSiteBytes]
   to[0] = code[0];
   everywhere();
   if (!owned) raw(SYS_mprotect, pages.v, bytes, PROT_READ);
+  if (stored) fill(first, first + bytes, find(at)->second.prot);
   return true;
 }
 

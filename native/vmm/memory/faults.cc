@@ -56,7 +56,7 @@ bool AddressSpace::sync_pools() {
   const auto& pools = tables_.pools();
   for (; pool_slots_ < pools.size(); pool_slots_++) {
     const Pool& pool = pools[pool_slots_];
-    if (vm.add_slot(pool.at, {arg(pool.host)}, pool.bytes)) return false;
+    if (vm.add_slot(pool.at, {arg(pool.host)}, pool.bytes + pool.behind)) return false;
   }
   return true;
 }
@@ -64,6 +64,7 @@ bool AddressSpace::sync_pools() {
 void AddressSpace::fill(uint64_t start, uint64_t end, uint32_t prot) {
   if (!(prot & (PROT_READ | PROT_WRITE | PROT_EXEC))) return;
   if (!add_extent(start, end)) return;
+  leave_store(start, end);
   auto it = std::prev(extents_.upper_bound(start));
   for (; it != extents_.end() && it->second.start < end; ++it) {
     uint64_t from = std::max(start, it->second.start), to = std::min(end, it->second.end);
@@ -72,9 +73,47 @@ void AddressSpace::fill(uint64_t start, uint64_t end, uint32_t prot) {
   sync_pools();
 }
 
+void AddressSpace::withdraw(uint64_t start, uint64_t bytes) {
+  tables_.unmap(start, bytes);
+  leave_store(start, start + bytes);
+}
+
+// The page tables lead to the copy of what is mapped at [start, end), if there is one.
+bool AddressSpace::enter_store(uint64_t start, uint64_t end, uint32_t prot, int fd, uint64_t offset) {
+  const uint64_t at = code_store_.find(fd, offset, end - start, to_host({start}));
+  if (!at) return false;
+  withdraw(start, end - start);
+  tables_.map(start, end - start, tables_.room_at() + at, prot);
+  sync_pools();
+  stored_.emplace(start, Stored{end, at});
+  return true;
+}
+
+// The page tables lead to the store for nothing in [start, end) any more, and the machine learns of it.
+void AddressSpace::leave_store(uint64_t start, uint64_t end) {
+  if (stored_.empty()) return;
+  auto it = stored_.upper_bound(start);
+  if (it != stored_.begin() && std::prev(it)->second.end > start) --it;
+  while (it != stored_.end() && it->first < end) {
+    const uint64_t from = it->first;
+    const Stored whole = it->second;
+    it = stored_.erase(it);
+    const uint64_t low = std::max(from, start), high = std::min(whole.end, end);
+    tables_.unmap(low, high - low);
+    code_store_.drop(whole.at + (low - from), high - low);
+    if (from < low) stored_.emplace(from, Stored{low, whole.at});
+    if (high < whole.end) stored_.emplace(high, Stored{whole.end, whole.at + (high - from)});
+  }
+}
+
+bool AddressSpace::in_store(uint64_t address) const {
+  auto it = stored_.upper_bound(address);
+  return it != stored_.begin() && address < std::prev(it)->second.end;
+}
+
 void AddressSpace::replace(const Vma& vma) {
   Guard guard(lock);
-  tables_.unmap(vma.start, vma.bytes());
+  withdraw(vma.start, vma.bytes());
   insert(vma);
   fill(vma.start, vma.end, vma.prot);
 }
@@ -153,7 +192,7 @@ bool AddressSpace::grow_for_call(Thread& t, const uint64_t (&arguments)[6]) {
 void AddressSpace::suspect_everything() {
   Guard guard(lock);
   suspicious_ = true;
-  for (auto& [start, vma] : vmas_) tables_.unmap(start, vma.bytes());
+  for (auto& [start, vma] : vmas_) withdraw(start, vma.bytes());
 }
 
 int64_t AddressSpace::create_machine(Process& process) {

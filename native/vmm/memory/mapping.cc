@@ -2,6 +2,7 @@
 //
 // The order of the two sides matters. Tightening: guest tables first, then the host mapping, whose MMU notifier
 // makes the machine forget. Loosening: the host first, then the tables.
+#include <sys/stat.h>
 #include <sys/statfs.h>
 
 #include <algorithm>
@@ -30,6 +31,13 @@ constexpr uint32_t kNeverJit = kVmaShared | kVmaFile | kVmaStack | kVmaSysv | kV
 bool mount_forbids_exec(int fd) {
   struct statfs info;
   return raw(SYS_fstatfs, static_cast<uint64_t>(fd), arg(&info)) == 0 && (info.f_flags & kMountNoExec);
+}
+
+bool file_of(int fd, uint64_t& device, uint64_t& inode) {
+  struct stat file;
+  if (raw(SYS_fstat, static_cast<uint64_t>(fd), arg(&file))) return false;
+  device = file.st_dev, inode = file.st_ino;
+  return true;
 }
 
 // ThreadSanitizer forbids itself all that lies between its regions, in one mapping without access that runs through
@@ -64,13 +72,25 @@ void AddressSpace::own_pages(uint64_t start, uint64_t bytes) {
 
 // A loader maps a library's file whole and then its segments over it: what is left below the code are the symbol
 // tables, of which every program reads most pages.
-void AddressSpace::own_symbols(uint64_t text) {
+void AddressSpace::bring_symbols(uint64_t text, int fd) {
   auto it = vmas_.lower_bound(text);
   if (it == vmas_.begin()) return;
-  const Vma& below = std::prev(it)->second;
-  if (below.end == text && below.prot == PROT_READ && (below.flags & kVmaLoaded) && !(below.flags & (kVmaOwned | kVmaLocked)) &&
-      below.bytes() <= kOwnedSymbols)
-    own_pages(below.start, below.bytes());
+  const Vma below = std::prev(it)->second;
+  if (below.end != text || below.prot != PROT_READ || !(below.flags & kVmaLoaded) || (below.flags & (kVmaOwned | kVmaLocked)) ||
+      in_store(below.start))
+    return;
+  const WholeFile& whole = whole_file_;
+  uint64_t device, inode;
+  if (below.start >= whole.start && below.end <= whole.end && file_of(fd, device, inode) && device == whole.device && inode == whole.inode &&
+      enter_store(below.start, below.end, PROT_READ, fd, whole.offset + (below.start - whole.start)))
+    return;
+  if (below.bytes() <= kOwnedSymbols) own_pages(below.start, below.bytes());
+}
+
+void AddressSpace::note_whole_file(uint64_t at, const MapRequest& q) {
+  whole_file_ = {};
+  if (code_store_.attached() && file_of(q.fd, whole_file_.device, whole_file_.inode))
+    whole_file_.start = at, whole_file_.end = at + q.bytes, whole_file_.offset = q.offset;
 }
 
 // KVM stops at the first neighbour, from the lowest, that it cannot map: constants in front of a library's data would be that.
@@ -78,7 +98,9 @@ void AddressSpace::own_group(uint64_t data) {
   auto it = find(data - 1);
   if (it == vmas_.end() || it->second.prot != PROT_READ || !(it->second.flags & kVmaLoaded) || (it->second.flags & (kVmaOwned | kVmaLocked))) return;
   const uint64_t start = std::max(it->second.start, data & ~(kNeighbours * kPage - 1));
-  if (start < data) own_pages(start, data - start);
+  if (start >= data) return;
+  own_pages(start, data - start);
+  if (in_store(start)) fill(start, data, PROT_READ);
 }
 
 namespace {
@@ -172,7 +194,7 @@ int64_t AddressSpace::map_locked(Thread& t, MapRequest q) {
   if (int64_t result = check_limits(t, q.bytes, q.prot, vma_flags, replaced)) return result;
   if (!anonymous && (q.prot & PROT_EXEC) && mount_forbids_exec(q.fd)) return -EPERM;
 
-  if (replaced || !is_free(at, q.bytes)) tables_.unmap(at, q.bytes);
+  if (replaced || !is_free(at, q.bytes)) withdraw(at, q.bytes);
   int host_flags = (q.flags & ~(kMap32Bit | MAP_GROWSDOWN | MAP_FIXED_NOREPLACE)) | MAP_FIXED;
   int64_t result = raw(SYS_mmap, to_host({at}).v, q.bytes, static_cast<uint64_t>(host_prot(q.prot)),
                        static_cast<uint64_t>(host_flags), static_cast<uint64_t>(q.fd), q.offset);
@@ -180,16 +202,20 @@ int64_t AddressSpace::map_locked(Thread& t, MapRequest q) {
   insert({at, at + q.bytes, q.prot, vma_flags});
   if (t.process->huge_pages && anonymous && !shared && q.bytes >= kHugePage && !(q.flags & (MAP_STACK | MAP_GROWSDOWN)) && !(vma_flags & kVmaNoHuge))
     raw(SYS_madvise, to_host({at}).v, q.bytes, MADV_HUGEPAGE);
-  if (q.bytes <= kEagerBytes) fill(at, at + q.bytes, q.prot);
+  // Code and constants; the loader's own code is changed before it runs.
+  const bool constant = (vma_flags & kVmaLoaded) && q.prot && !(q.prot & PROT_WRITE) && !(vma_flags & kVmaLocked) && !q.is_loader;
+  const bool stored = constant && (q.flags & MAP_FIXED) && enter_store(at, at + q.bytes, q.prot, q.fd, q.offset);
+  if (!stored && q.bytes <= kEagerBytes) fill(at, at + q.bytes, q.prot);
+  if (constant && !(q.flags & MAP_FIXED)) note_whole_file(at, q);
   // Of files only what a program loader says is a program's data: other mappings follow the file while nobody writes.
   if (!shared && (anonymous || (q.flags & MAP_DENYWRITE)) && !(q.flags & (MAP_NORESERVE | MAP_STACK | MAP_GROWSDOWN | MAP_HUGETLB)))
     if (!anonymous || (vma_flags & kVmaHeap) || q.bytes <= kBroughtInMapping) bring_in(at, q.bytes, q.prot);
   if (!shared && !anonymous && q.prot && !(vma_flags & kVmaLocked)) {
     // The data and small segments of programs, and what the dynamic loader reads from end to end.
     const bool loaded = vma_flags & kVmaLoaded;
-    if (q.is_loader || (loaded && ((q.prot & PROT_WRITE) || (q.bytes <= kOwnedSegment && !(q.prot & PROT_EXEC)))) || (q.by_loader && q.bytes <= kOwnedTable))
+    if (!stored && (q.is_loader || (loaded && ((q.prot & PROT_WRITE) || (q.bytes <= kOwnedSegment && !(q.prot & PROT_EXEC)))) || (q.by_loader && q.bytes <= kOwnedTable)))
       own_pages(at, q.bytes);
-    if (loaded && (q.flags & MAP_FIXED) && (q.prot & PROT_EXEC)) own_symbols(at);
+    if (loaded && (q.flags & MAP_FIXED) && (q.prot & PROT_EXEC)) bring_symbols(at, q.fd);
     if (loaded && (q.prot & PROT_WRITE)) own_group(at);
   }
   return static_cast<int64_t>(at);
@@ -218,7 +244,7 @@ int64_t AddressSpace::unmap_locked(uint64_t start, uint64_t bytes) {
     for (auto next = std::next(it);
          next != vmas_.end() && next->first == to && next->first < end && !(next->second.flags & kVmaHidden); ++next)
       to = next->second.end;
-    tables_.unmap(from, to - from);
+    withdraw(from, to - from);
     int64_t result = raw(SYS_munmap, to_host({from}).v, to - from);
     if (is_error(result)) return result;
     carve(from, to);
@@ -255,7 +281,7 @@ int64_t AddressSpace::protect(uint64_t address, uint64_t bytes, uint32_t prot, b
     uint32_t old = vma.prot;
     uint64_t next = vma.end;
     if (old != prot) {
-      if (old & ~prot) tables_.unmap(vma.start, vma.bytes());
+      if (old & ~prot) withdraw(vma.start, vma.bytes());
       result = protect_host(vma, old, prot);
       if (!is_error(result)) {
         result = 0;
@@ -330,7 +356,7 @@ int64_t AddressSpace::remap(Thread& t, uint64_t old_address, uint64_t old_bytes,
   if ((flags & MREMAP_FIXED) && !is_free(target, new_bytes)) {
     if (int64_t result = unmap_locked(target, new_bytes)) return result;
   }
-  tables_.unmap(old_address, old_bytes);
+  withdraw(old_address, old_bytes);
   int64_t result = raw(SYS_mremap, to_host({old_address}).v, old_bytes, new_bytes,
                        static_cast<uint64_t>(flags | MREMAP_MAYMOVE | MREMAP_FIXED), to_host({target}).v);
   if (is_error(result)) {

@@ -22,19 +22,19 @@ void set_leaf(uint64_t* at, uint64_t entry) {
 
 }  // namespace
 
-bool PageTables::add_pool(uint64_t bytes) {
-  int64_t memory = raw(SYS_mmap, 0, bytes + kHugePage, PROT_READ | PROT_WRITE,
+bool PageTables::add_pool(uint64_t bytes, uint64_t behind) {
+  int64_t memory = raw(SYS_mmap, 0, bytes + behind + kHugePage, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, ~0ull, 0);
   if (is_error(memory)) return false;
   uint64_t aligned = (memory + kHugePage - 1) & ~(kHugePage - 1);
-  GuestPhys at{pools_.empty() ? 0 : pools_.back().at.v + pools_.back().bytes};
-  pools_.push_back({reinterpret_cast<uint8_t*>(aligned), at, bytes, 0});
+  GuestPhys at{pools_.empty() ? 0 : pools_.back().at.v + pools_.back().bytes + pools_.back().behind};
+  pools_.push_back({reinterpret_cast<uint8_t*>(aligned), at, bytes, 0, behind});
   return true;
 }
 
-bool PageTables::create(uint64_t reserved, const std::atomic<uint32_t>& own_roots) {
+bool PageTables::create(uint64_t reserved, const std::atomic<uint32_t>& own_roots, uint64_t behind) {
   own_roots_ = &own_roots;
-  if (!add_pool((reserved + kPoolBytes / 2 + kHugePage - 1) & ~(kHugePage - 1))) return false;
+  if (!add_pool((reserved + kPoolBytes / 2 + kHugePage - 1) & ~(kHugePage - 1), behind)) return false;
   pools_[0].used = reserved;
   root_ = new_table();
   if (kSplitPageTables) new_table();

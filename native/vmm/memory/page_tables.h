@@ -22,13 +22,17 @@ struct Pool {
   GuestPhys at;
   uint64_t bytes;
   uint64_t used;
+  uint64_t behind = 0;  // what else its memory slot holds
 };
 
 class PageTables {
  public:
   // The first pool's start holds `reserved` bytes for the CPU; the root follows. `own_roots`: how many vCPUs may have a
-  // copy of it (kOwnRoots). False: out of memory.
-  bool create(uint64_t reserved, const std::atomic<uint32_t>& own_roots);
+  // copy of it (kOwnRoots). `behind`: room for as much in the same memory slot. False: out of memory.
+  bool create(uint64_t reserved, const std::atomic<uint32_t>& own_roots, uint64_t behind);
+  // Where the room behind the first pool begins.
+  uint8_t* room() const { return pools_[0].host + pools_[0].bytes; }
+  GuestPhys room_at() const { return pools_[0].at + pools_[0].bytes; }
   // Where the architecture has two roots, the kernel half's is the page after this one.
   GuestPhys root() const { return root_; }
   // Maps [start, start + bytes) to guest-physical `to`; 2 MiB leaves where both are aligned.
@@ -48,7 +52,7 @@ class PageTables {
   GuestPhys new_table();
   uint64_t* walk(uint64_t at, int level, bool make) { return walk_from(root_, at, level, make); }
   uint64_t* walk_from(GuestPhys root, uint64_t at, int level, bool make);
-  bool add_pool(uint64_t bytes);
+  bool add_pool(uint64_t bytes, uint64_t behind = 0);
   void add_to_own_roots(uint64_t index, uint64_t entry);
 
   std::vector<Pool> pools_;

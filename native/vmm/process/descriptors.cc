@@ -122,7 +122,7 @@ bool relocate_own_descriptors(Process& process, int wanted) {
   for (int fd = old.base; fd < old.end(); fd++) {
     if (!old.owns(fd)) continue;
     const int number = to[fd - old.base];
-    for (int* held : {&process.kvm_fd, &process.self_fd, &process.exe_fd, &process.log_fd, &process.proc_fd, &process.load_fd,
+    for (int* held : {&process.kvm_fd, &process.self_fd, &process.exe_fd, &process.log_fd, &process.proc_fd, &process.load_fd, &process.code_store_fd,
                       &process.space->vm.fd})
       if (*held == fd) *held = number;
     process.space->vm.renumber(fd, number);

@@ -22,6 +22,7 @@ enum OwnPlace : int {
   kInterpreterPlace,
   kProcPlace,
   kBinaryPlace,           // what a translator is to run, on its way to AT_EXECFD
+  kCodeStorePlace,        // memory/code_store.h
   kTranslatorTablePlace,  // process/translators.h
   kTranslatorPlace,
   kVmPlace = kTranslatorPlace + kMostTranslators,

@@ -23,8 +23,8 @@ struct Fixed {
   int32_t fork_strategy, exitless;
   int32_t seccomp_mode;
   uint8_t jailed, host_filter, no_new_privs, has_interpreter, memory_files;
-  uint8_t has_binary, preserves_argv0, translated, translators, huge_pages;
-  uint8_t padding[6];
+  uint8_t has_binary, preserves_argv0, translated, translators, huge_pages, code_store;
+  uint8_t padding[5];
   SignalSet mask;
   uint32_t name_bytes, comm_bytes, seccomp_bytes, container_bytes;
   uint64_t loader_digest;
@@ -54,6 +54,7 @@ int64_t save_exec_state(Thread& t, const Image& image) {
   f.fork_strategy = p.fork_strategy;
   f.exitless = p.exitless;
   f.huge_pages = p.huge_pages;
+  f.code_store = p.code_store_fd >= 0;
   f.seccomp_mode = t.seccomp_mode;
   f.jailed = p.jailed;
   f.host_filter = p.host_filter;
@@ -105,6 +106,7 @@ bool load_exec_state(int fd, Thread& t, ExecState& state) {
   p.fork_strategy = f.fork_strategy;
   p.exitless = f.exitless;
   p.huge_pages = f.huge_pages;
+  state.code_store = f.code_store;
   p.jailed = f.jailed;
   p.host_filter = f.host_filter;
   p.memory_files.store(f.memory_files);

@@ -13,7 +13,7 @@ int64_t save_exec_state(Thread& t, const Image& image);
 
 struct ExecState {
   std::string name, comm;
-  bool has_interpreter = false, has_binary = false, preserves_argv0 = false;
+  bool has_interpreter = false, has_binary = false, preserves_argv0 = false, code_store = false;
 };
 // Reads it from descriptor `fd` into the process and thread. False: not such a descriptor.
 bool load_exec_state(int fd, Thread& t, ExecState& state);

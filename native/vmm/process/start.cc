@@ -14,6 +14,7 @@
 #include <cctype>
 #include <cstring>
 
+#include "arch/arch.h"
 #include "fork/board.h"
 #include "fork/fork.h"
 #include "host/raw.h"
@@ -166,6 +167,10 @@ void take_descriptors(Process& p, const Options& o) {
     own_or_fail(p, static_cast<int>(log), kLogPlace, p.log_fd);
     set_log_descriptor(p.log_fd);
   }
+  if (o.code_store) {
+    const int64_t store = CodeStore::make(o.code_store);
+    if (!is_error(store)) own_or_fail(p, static_cast<int>(store), kCodeStorePlace, p.code_store_fd);
+  }
   procfs_start(p);
 }
 
@@ -173,7 +178,8 @@ void make_machine(Thread& t) {
   Process& p = *t.process;
   p.space = new AddressSpace;
   write_key();
-  if (!p.space->create()) fail(kCannotStart, "page tables", -ENOMEM);
+  if (int64_t result = arch_ask_processor(p.kvm_fd)) fail(kCannotStart, "KVM does not tell its processor", result);
+  if (!p.space->create(p.code_store_fd)) fail(kCannotStart, "page tables", -ENOMEM);
   p.space->show_on_board();
   p.space->prepare_kernel_half();
   if (int64_t result = p.space->create_machine(p)) fail(kCannotStart, "cannot create a virtual machine", result);
@@ -289,6 +295,7 @@ bool begin_after_exec(Thread& t, int self, char** argv, char** envp) {
   p.log_fd = base + kLogPlace;
   set_log_descriptor(p.log_fd);
   for (int fd : {p.self_fd, p.kvm_fd, p.exe_fd, p.log_fd}) p.own().add(fd);
+  if (state.code_store) p.own().add(p.code_store_fd = base + kCodeStorePlace);
   procfs_start(p);
   take_signals(t);
   Image image;

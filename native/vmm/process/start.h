@@ -2,6 +2,8 @@
 #pragma once
 #include <sys/resource.h>
 
+#include <cstdint>
+
 namespace tine {
 
 struct Thread;
@@ -16,6 +18,7 @@ struct Options {
   int fork_strategy = 0;
   int exitless = 0;  // Exitless, kvm/runner.h
   bool huge_pages = true;
+  uint64_t code_store = 64ull << 20;  // bytes, memory/code_store.h
   bool jailed = false;
   bool probe = false;  // no program: say what KVM offers
 };

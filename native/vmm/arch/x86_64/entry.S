@@ -35,7 +35,7 @@ tine_stub_posted:
 1:  pause
     cmpl $3, POST+4(%rip)
     je tine_stub_done
-    ja 2f                         # 4: leave the machine
+    ja 2f                         # 4, 5: leave the machine
     dec %ecx
     jnz 1b
 2:  mov POST+72(%rip), %rcx

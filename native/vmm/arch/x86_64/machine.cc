@@ -111,6 +111,7 @@ kvm_segment user_code_segment() { return segment(USER_CS, 0xb, 3, true); }
 kvm_segment user_data_segment() { return segment(USER_DS, 0x3, 3, false); }
 
 bool arch_exits_are_dear() { return exits_are_dear; }
+int64_t arch_ask_processor(int kvm_fd) { return load_cpuid(kvm_fd); }
 
 uint64_t x86_enabled_xcr0() { return enabled_xcr0; }
 

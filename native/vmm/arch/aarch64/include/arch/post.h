@@ -16,6 +16,6 @@ struct PostPage {
   uint64_t result;
 };
 
-enum PostState : uint32_t { kPostIdle, kPosted, kPostClaimed, kPostDone, kPostLeave };
+enum PostState : uint32_t { kPostIdle, kPosted, kPostClaimed, kPostDone, kPostLeave, kPostSlow };
 
 }  // namespace tine

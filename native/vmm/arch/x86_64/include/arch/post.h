@@ -25,6 +25,6 @@ struct PostPage {
 static_assert(offsetof(PostPage, number) == 16 && offsetof(PostPage, return_address) == 72 && offsetof(PostPage, result) == 88 &&
               offsetof(PostPage, cpuid_return) == 96 && offsetof(PostPage, cpuid_flags) == 120);
 
-enum PostState : uint32_t { kPostIdle, kPosted, kPostClaimed, kPostDone, kPostLeave };
+enum PostState : uint32_t { kPostIdle, kPosted, kPostClaimed, kPostDone, kPostLeave, kPostSlow };
 
 }  // namespace tine
