@@ -13,22 +13,32 @@ namespace tine {
 void bring_back_after_fork(Thread& t) {
   constexpr int kMadvPopulateWrite = 23;
   constexpr uint64_t kBelowStack = 8 << 10, kAboveStack = 24 << 10, kLargestData = 64 << 10;
+  constexpr uint64_t kHeap = 24 << 10, kLargestHeap = 512 << 10;
   if (!arch_exits_are_dear()) return;
-  uint64_t left = 160 << 10;
+  AddressSpace& space = *t.process->space;
+  uint64_t left = 256 << 10;
   const uint64_t stack = guest_sp(t);
   const OpenWriteKey key;
-  t.process->space->for_each([&](const Vma& vma) {
-    if (vma.flags & (kVmaShared | kVmaLocked | kVmaWipeOnFork | kVmaDontFork)) return;
-    uint64_t start = vma.start, end = vma.end;
-    if ((vma.prot & PROT_WRITE) && stack >= start && stack < end) {
-      start = std::max(start, (stack - kBelowStack) & ~(kPage - 1));
-      end = std::min(end, (stack + kAboveStack) & ~(kPage - 1));
-    } else if (!(vma.flags & kVmaOwned) || (vma.prot & PROT_EXEC) || end - start > kLargestData) {
-      return;
-    }
+  auto bring = [&](uint64_t start, uint64_t end) {
     if (end - start > left) return;
     left -= end - start;
     raw(SYS_madvise, to_host({start}).v, end - start, kMadvPopulateWrite);
+  };
+  // The code first: every call goes through it.
+  space.for_each_changed(bring);
+  uint64_t data_end = 0;
+  space.for_each([&](const Vma& vma) {
+    if (vma.flags & (kVmaShared | kVmaLocked | kVmaWipeOnFork | kVmaDontFork)) return;
+    const bool writable = vma.prot & PROT_WRITE;
+    // What follows a program's data is data that begins as zeros.
+    const bool zeros = writable && !(vma.flags & kVmaFile) && vma.start == data_end;
+    if (writable && stack >= vma.start && stack < vma.end)
+      bring(std::max(vma.start, (stack - kBelowStack) & ~(kPage - 1)), std::min(vma.end, (stack + kAboveStack) & ~(kPage - 1)));
+    else if (vma.flags & kVmaHeap && vma.bytes() <= kLargestHeap)
+      bring(vma.start, std::min(vma.end, vma.start + kHeap));
+    else if (((vma.flags & kVmaOwned && !(vma.prot & PROT_EXEC)) || zeros) && vma.bytes() <= kLargestData)
+      bring(vma.start, vma.end);
+    data_end = writable && vma.flags & kVmaOwned ? vma.end : 0;
   });
 }
 

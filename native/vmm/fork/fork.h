@@ -43,8 +43,9 @@ void bring_back_after_fork(Thread& t);
 // kernel thread in the caller's thread group, which would be visible, counted by the pids limit, and in the way of
 // unshare(CLONE_NEWUSER); in the helper it goes with it. Both need room under the pids limit and RLIMIT_NPROC for a
 // moment: -EAGAIN where none came within `patience` pauses of 5 ms, else 0.
-// `childless`: the process has no other children, so the helper can be reaped without counting in RUSAGE_CHILDREN.
 constexpr int kBriefly = 4, kPatience = 6000;
-int64_t first_run_in_helper(Vcpu& vcpu, bool childless, int patience);
+int64_t first_run_in_helper(Vcpu& vcpu, int patience);
+// The helper may still be ending when the guest runs: `wait` for it, or reap it if it is over.
+void await_helper(Process& process, bool wait);
 
 }  // namespace tine

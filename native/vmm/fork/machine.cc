@@ -2,10 +2,12 @@
 // tables are right as they are: the child only needs a machine over the same windows.
 #include <linux/sched.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "fork/board.h"
 #include "fork/fork.h"
@@ -45,7 +47,7 @@ int64_t give_memory_to_child(ForkChild& child) {
   if (!t.vcpu) return result;
   result = restore_cpu_state(*t.vcpu, child.state);
   if (is_error(result)) return result;
-  result = first_run_in_helper(*t.vcpu, true, kBriefly);
+  result = first_run_in_helper(*t.vcpu, kBriefly);
   if (result) return result;
   child.word.tell(0);
   bring_back_after_fork(t);
@@ -74,43 +76,57 @@ void helper_main(void* raw_helper) {
   raw(SYS_exit_group, 0);  // the kernel's thread goes with the group
 }
 
-// -EINTR: the run was made, and left at once as told.
-int64_t run_once(clone_args& args, Vcpu& vcpu) {
+// -EINTR: the run was made, and left at once as told. The helper is still to be reaped unless it could not be made.
+int64_t run_once(clone_args& args, Vcpu& vcpu, int64_t& pid) {
   Helper helper{vcpu, 0};
-  const int64_t pid = tine_clone3(&args, sizeof args, helper_main, &helper);
-  if (is_error(pid)) return pid;
-  int status;
-  while (raw(SYS_wait4, static_cast<uint64_t>(pid), arg(&status), __WALL, 0) == -EINTR) {
+  pid = tine_clone3(&args, sizeof args, helper_main, &helper);
+  return is_error(pid) ? pid : helper.result;
+}
+
+// True: it is gone. What it used is not the guest's children's.
+bool reap(Process& process, int64_t pid, bool wait) {
+  for (;;) {
+    rusage used{};
+    const int64_t reaped = raw(SYS_wait4, static_cast<uint64_t>(pid), 0, static_cast<uint64_t>(__WALL | (wait ? 0 : WNOHANG)), arg(&used));
+    if (reaped == -EINTR) continue;
+    if (reaped == 0) return false;
+    if (reaped == pid) {
+      for (auto [sum, more] : {std::pair{&process.helper_user, &used.ru_utime}, {&process.helper_system, &used.ru_stime}})
+        *sum += static_cast<uint64_t>(more->tv_sec) * 1'000'000 + static_cast<uint64_t>(more->tv_usec);
+    }
+    return true;
   }
-  return helper.result;
 }
 
 }  // namespace
 
-int64_t first_run_in_helper(Vcpu& vcpu, bool childless, int patience) {
+int64_t first_run_in_helper(Vcpu& vcpu, int patience) {
   Thread* block = new_thread_block();
   if (!block) return -ENOMEM;
+  Process& process = *current().process;
   vcpu.run->immediate_exit = 1;
+  // No signal tells of its end, and no wait of the guest's sees it that does not ask for such children (__WALL).
   clone_args args{};
   args.flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_VFORK | CLONE_UNTRACED;
   args.stack = arg(block->stack_block);
   args.stack_size = kMonitorStack - 256;
-  // A child that is ignored is reaped by the kernel and its CPU time counts nowhere; safe only where no other child
-  // could be lost so. All signals are blocked, so the disposition is seen by nobody.
-  const GuestAction ignored{1, 0, 0, 0};
-  if (childless) {
-    args.exit_signal = SIGCHLD;
-    set_host_action(SIGCHLD, ignored);
-  }
-  int64_t result = run_once(args, vcpu);
+  int64_t pid = 0;
+  int64_t result = run_once(args, vcpu, pid);
   for (int i = 0; result == -EAGAIN && i < patience; i++) {
+    if (!is_error(pid)) reap(process, pid, true);
     raw(SYS_nanosleep, arg(&kPause), 0);
-    result = run_once(args, vcpu);
+    result = run_once(args, vcpu, pid);
   }
-  if (childless) set_host_action(SIGCHLD, current().process->handlers->action[SIGCHLD - 1]);
+  // The kernel's thread is told to end, and on a busy machine that may take a while.
+  if (!is_error(pid) && !reap(process, pid, false)) process.helper.store(static_cast<int>(pid));
   release_thread_block(block);
   vcpu.run->immediate_exit = 0;
   return result == -EAGAIN ? result : 0;
+}
+
+void await_helper(Process& process, bool wait) {
+  const int pid = process.helper.load(std::memory_order_relaxed);
+  if (pid && reap(process, pid, wait)) process.helper.store(0);
 }
 
 }  // namespace tine

@@ -101,7 +101,7 @@ void await_kernel_thread(Thread& t) {
   const timespec pause{0, kPause};
   raw(SYS_nanosleep, arg(&pause), 0);
   unpair(t);
-  first_run_in_helper(*t.vcpu, false, 0);
+  first_run_in_helper(*t.vcpu, 0);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include <map>
+#include <set>
 
 #include "host/lock.h"
 #include "kvm/vm.h"
@@ -111,6 +112,17 @@ class AddressSpace {
       if (!(vma.flags & kVmaHidden)) f(vma);
   }
   uint64_t mapped_bytes() const { return mapped_bytes_; }
+  // Runs of pages whose code call_sites changed, as [start, end).
+  template <class F>
+  void for_each_changed(F&& f) {
+    Guard guard(lock);
+    for (auto it = changed_code_.begin(); it != changed_code_.end();) {
+      const uint64_t start = *it;
+      uint64_t end = start + kPage;
+      while (++it != changed_code_.end() && *it == end) end += kPage;
+      if (is_fixed_code(start, end)) f(start, end);
+    }
+  }
 
   CallSites call_sites{*this};
   // For call_sites, with the lock held: code of a private file mapping that the guest cannot write; changes it (`shared`:
@@ -183,6 +195,7 @@ class AddressSpace {
   CodeStore code_store_;
   std::map<uint64_t, Stored> stored_;
   WholeFile whole_file_;
+  std::set<uint64_t> changed_code_;  // pages
   std::map<uint64_t, Extent> extents_;
   PageTables tables_;
   uint32_t pool_slots_ = 0;

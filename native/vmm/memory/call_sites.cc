@@ -229,7 +229,11 @@ bool AddressSpace::write_code(uint64_t at, const uint8_t (&code)[kCallSiteBytes]
   everywhere();
   to[0] = code[0];
   everywhere();
-  if (!owned) raw(SYS_mprotect, pages.v, bytes, PROT_READ);
+  // The page is the process's own now, and comes with its neighbours if the host's mapping stays writable.
+  if (!owned && (write_key() < 0 || raw(SYS_pkey_mprotect, pages.v, bytes, PROT_READ | PROT_WRITE, static_cast<uint64_t>(write_key()))))
+    raw(SYS_mprotect, pages.v, bytes, PROT_READ);
+  else
+    for (uint64_t page = first; page <= last; page += kPage) changed_code_.insert(page);
   if (stored) fill(first, first + bytes, find(at)->second.prot);
   return true;
 }

@@ -119,9 +119,12 @@ HostAccess host_access(const Vma& vma, uint32_t prot) {
 
 int64_t AddressSpace::protect_host(const Vma& vma, uint32_t old, uint32_t prot) {
   const HostAccess from = host_access(vma, old), to = host_access(vma, prot);
+  auto first = changed_code_.lower_bound(vma.start);
+  const bool changed = first != changed_code_.end() && *first < vma.end;
   auto set = [&](const HostAccess& access) {
+    while (first != changed_code_.end() && *first < vma.end) first = changed_code_.erase(first);
     const uint64_t host = to_host({vma.start}).v;
-    return vma.flags & kVmaOwned ? raw(SYS_pkey_mprotect, host, vma.bytes(), access.prot, access.key)
+    return vma.flags & kVmaOwned || changed ? raw(SYS_pkey_mprotect, host, vma.bytes(), access.prot, access.key)
                                  : raw(SYS_mprotect, host, vma.bytes(), access.prot);
   };
   if (from != to) return set(to);

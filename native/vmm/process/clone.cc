@@ -253,6 +253,8 @@ int64_t clone_process(Thread& t, const Request& q) {
   p.pid = static_cast<int>(raw(SYS_getpid));
   p.descriptor_gate.reset();
   p.shares_memory = false;
+  p.helper.store(0);
+  p.helper_user = p.helper_system = 0;
   p.handlers->references.store(1);
   p.space->references.store(1);
   forget_runner(t);

@@ -29,6 +29,7 @@ struct Fixed {
   uint32_t name_bytes, comm_bytes, seccomp_bytes, container_bytes;
   uint64_t loader_digest;
   uint32_t loader_bytes, padding_too;
+  uint64_t helper_user, helper_system;
 };
 
 void append(std::vector<uint8_t>& to, const void* from, size_t bytes) {
@@ -55,6 +56,8 @@ int64_t save_exec_state(Thread& t, const Image& image) {
   f.exitless = p.exitless;
   f.huge_pages = p.huge_pages;
   f.code_store = p.code_store_fd >= 0;
+  f.helper_user = p.helper_user;
+  f.helper_system = p.helper_system;
   f.seccomp_mode = t.seccomp_mode;
   f.jailed = p.jailed;
   f.host_filter = p.host_filter;
@@ -107,6 +110,8 @@ bool load_exec_state(int fd, Thread& t, ExecState& state) {
   p.exitless = f.exitless;
   p.huge_pages = f.huge_pages;
   state.code_store = f.code_store;
+  p.helper_user = f.helper_user;
+  p.helper_system = f.helper_system;
   p.jailed = f.jailed;
   p.host_filter = f.host_filter;
   p.memory_files.store(f.memory_files);

@@ -186,7 +186,7 @@ void make_machine(Thread& t) {
   int64_t error;
   t.vcpu = p.space->vm.acquire(p, error);
   if (!t.vcpu) fail(kCannotStart, "cannot create a virtual CPU", error);
-  if ((error = first_run_in_helper(*t.vcpu, false, kPatience))) fail(kCannotStart, "the pids limit leaves no room to begin", error);
+  if ((error = first_run_in_helper(*t.vcpu, kPatience))) fail(kCannotStart, "the pids limit leaves no room to begin", error);
 }
 
 void load_and_run(Thread& t, Image& image, const Arguments& arguments) {

@@ -92,6 +92,8 @@ struct Process {
   int cores = 1;                      // CPUs it may run on
   int proc_fd = -1;                   // the monitor's own way into procfs (procfs/)
   int load_fd = -1;                   // /proc/loadavg, for kvm/runner.cc
+  std::atomic<int> helper{0};         // fork/fork.h, await_helper()
+  uint64_t helper_user = 0, helper_system = 0;  // µs of CPU time that helpers used
   int code_store_fd = -1;             // memory/code_store.h
   bool shares_files = false;          // another process has the same descriptors (CLONE_FILES)
   std::atomic<bool> memory_files{false};  // has opened /proc/PID/mem or pagemap (procfs/memory_file.cc)

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "arch/arch.h"
+#include "fork/fork.h"
 #include "kvm/vcpu.h"
 #include "signal/signal.h"
 
@@ -46,6 +47,7 @@ bool on_alternate_stack(const Thread& t, uint64_t sp) {
 
 void die_by_signal(Thread& t, int number) {
   leave_robust_lists(*t.process);
+  await_helper(*t.process, true);
   // The monitor's own memory must not end up in a core file of the guest's directory.
   if (number != SIGSEGV && number != SIGBUS) restore_default_action(number);
   restore_default_action(SIGSEGV);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include "arch/arch.h"
+#include "fork/fork.h"
 #include "memory/address_space.h"
 #include "seccomp/seccomp.h"
 #include "syscall/counters.h"
@@ -65,9 +66,26 @@ int64_t answer(Call& call) {
   return -ENOSYS;
 }
 
+// What a program's start and a fork's child do first, and what can tell nothing of other processes nor sleep.
+bool is_first_step(uint32_t number) {
+  switch (number) {
+    case SYS_brk: case SYS_mmap: case SYS_munmap: case SYS_mprotect: case SYS_faccessat: case SYS_openat: case SYS_newfstatat: case SYS_close:
+    case SYS_pread64: case SYS_set_tid_address: case SYS_set_robust_list: case SYS_rseq: case SYS_prlimit64: case SYS_getrandom:
+    case SYS_rt_sigaction: case SYS_rt_sigprocmask: case SYS_getpid: case SYS_getuid: case SYS_getgid: case SYS_geteuid: case SYS_getegid:
+    case SYS_fcntl: case SYS_dup3: case SYS_lseek:
+#ifdef __x86_64__
+    case SYS_access: case SYS_dup2: case SYS_arch_prctl:
+#endif
+      return true;
+    default: return false;
+  }
+}
+
 int64_t check_and_answer(Call& call) {
   Thread& thread = call.thread;
   thread.last_call = call.number;
+  if (thread.process->helper.load(std::memory_order_relaxed)) [[unlikely]]
+    await_helper(*thread.process, !is_first_step(call.number));
   if (thread.seccomp || thread.process->container_seccomp) [[unlikely]] {
     int64_t verdict = seccomp_check(call);
     if (verdict == kSeccompZero) return 0;

@@ -2,7 +2,10 @@
 #include <errno.h>
 #include <linux/kcmp.h>
 #include <linux/kvm.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+
+#include <algorithm>
 
 #include "memory/guest_copy.h"
 #include "procfs/procfs.h"
@@ -30,6 +33,23 @@ bool is_same_file(int one, int other) {
 }  // namespace
 
 int64_t sys_seccomp(Call& call) { return seccomp_call(call); }
+
+// What the monitor's helpers used (fork/fork.h) is in the kernel's sums, and not the guest's.
+int64_t sys_getrusage(Call& call) {
+  const Process& process = *call.thread.process;
+  if (call.fd(0) != RUSAGE_CHILDREN || !(process.helper_user | process.helper_system))
+    return host_call(call.thread, SYS_getrusage, call.a[0], hp(call.ptr(1)));
+  rusage usage;
+  if (int64_t error = raw(SYS_getrusage, call.a[0], arg(&usage))) return error;
+  auto less = [](timeval& time, uint64_t helpers) {
+    constexpr int64_t kSecond = 1'000'000;
+    const int64_t left = std::max<int64_t>(0, time.tv_sec * kSecond + time.tv_usec - static_cast<int64_t>(helpers));
+    time = {left / kSecond, left % kSecond};
+  };
+  less(usage.ru_utime, process.helper_user);
+  less(usage.ru_stime, process.helper_system);
+  return put(call.ptr(1), usage) ? 0 : -EFAULT;
+}
 
 int64_t sys_kcmp(Call& call) {
   uint64_t fourth = call.a[4];
