@@ -108,6 +108,13 @@ bool arch_plan_call_site(CallSite& site, uint32_t number);
 bool arch_exits_are_dear();
 // Asks KVM what processor it offers: before the first machine, and before the question above. 0 or -errno.
 int64_t arch_ask_processor(int kvm_fd);
+// The table of kvm/answers.h in a vCPU's post page: `known` has a bit for each of the values.
+void arch_put_answers(Vcpu& vcpu, uint32_t known, const uint64_t* values);
+void arch_put_answer(Vcpu& vcpu, uint32_t answer, uint64_t value);
+void arch_put_action(Vcpu& vcpu, int number, const GuestAction& action);
+void arch_drop_answers(Vcpu& vcpu, uint32_t dropped);
+// How many calls that trapped the stub may answer before it lets the monitor see one.
+void arch_let_unseen(Vcpu& vcpu, int calls);
 // The sites of a dynamic loader's code, of which `unwind` is the .eh_frame_hdr and what follows it.
 std::vector<CallSite> arch_loader_sites(std::span<const uint8_t> code, uint64_t code_start, std::span<const uint8_t> unwind, uint64_t unwind_start);
 // A site in four bytes, for one who has the same code again (arch_unpack_site: false where it cannot be).

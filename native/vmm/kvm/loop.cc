@@ -7,6 +7,7 @@
 #include "arch/arch.h"
 #include "fork/fork.h"
 #include "host/report.h"
+#include "kvm/answers.h"
 #include "kvm/runner.h"
 #include "kvm/vcpu.h"
 #include "memory/address_space.h"
@@ -107,6 +108,7 @@ void await_kernel_thread(Thread& t) {
 }  // namespace
 
 void run_thread(Thread& t) {
+  give_answers(t);
   for (;;) {
     if (t.pending) deliver_pending(t, false, 0);
     int64_t result = enter_guest(t);

@@ -38,13 +38,14 @@ uint64_t digest(const std::vector<uint8_t>& code) {
 
 }  // namespace
 
-void CallSites::note(Thread& t, uint64_t back, uint32_t number) {
+bool CallSites::note(Thread& t, uint64_t back, uint32_t number) {
   const uint32_t place = place_of(back);
-  if (done_[place].load(std::memory_order_relaxed) == back) return;
-  if (once_[place].exchange(back, std::memory_order_relaxed) != back) return;
+  if (done_[place].load(std::memory_order_relaxed) == back) return true;
+  if (once_[place].exchange(back, std::memory_order_relaxed) != back) return false;
   Guard guard(space_.lock);
   done_[place].store(back, std::memory_order_relaxed);
   if (!site_of_slot(back)) patch(t, back, number);
+  return true;
 }
 
 bool CallSites::patch(Thread& t, uint64_t back, uint32_t number) {

@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "host/raw.h"
+#include "kvm/answers.h"
 #include "memory/address_space.h"
 #include "memory/write_key.h"
 #include "process/thread.h"
@@ -393,6 +394,7 @@ int64_t AddressSpace::set_break(Thread& t, uint64_t address) {
       raw(SYS_madvise, to_host({page_up(brk_start)}).v, new_end - page_up(brk_start), MADV_HUGEPAGE);
   }
   brk_now = address;
+  answer_break(*t.process);
   return static_cast<int64_t>(address);
 }
 

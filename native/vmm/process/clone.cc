@@ -12,6 +12,7 @@
 #include "fork/word.h"
 #include "host/raw.h"
 #include "host/report.h"
+#include "kvm/answers.h"
 #include "kvm/vcpu.h"
 #include "memory/address_space.h"
 #include "memory/guest_copy.h"
@@ -189,11 +190,15 @@ int64_t clone_sharing_memory(Thread& t, const Request& q) {
   if (!is_error(result)) {
     child_guest_registers(*child->vcpu, q.stack, q.flags & CLONE_SETTLS, q.tls);
     Start start{child, q.flags, q.child_tid};
+    t.lends_vcpu = borrow;
+    if (q.flags & CLONE_SIGHAND) forget_actions(*t.process);
     result = start_host_thread(start, q);
+    t.lends_vcpu = false;
     if (borrow) {
       // The child has left this memory.
       t.vcpu->run->immediate_exit = t.pending ? 1 : 0;
       restore_cpu_state(*t.vcpu, state);
+      give_answers(t);
     }
   }
   if (is_error(result) || borrow) {
@@ -272,6 +277,8 @@ int64_t clone_process(Thread& t, const Request& q) {
     raw(SYS_exit_group, 128 + SIGKILL);
   }
   child_guest_registers(*t.vcpu, q.stack, q.flags & CLONE_SETTLS, q.tls);
+  if (q.flags & CLONE_NEWUSER) p.may_be_mapped = true;
+  give_answers(t);
   return 0;
 }
 

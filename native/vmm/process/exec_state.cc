@@ -23,8 +23,8 @@ struct Fixed {
   int32_t fork_strategy, exitless;
   int32_t seccomp_mode;
   uint8_t jailed, host_filter, no_new_privs, has_interpreter, memory_files;
-  uint8_t has_binary, preserves_argv0, translated, translators, huge_pages, code_store;
-  uint8_t padding[5];
+  uint8_t has_binary, preserves_argv0, translated, translators, huge_pages, code_store, may_be_mapped;
+  uint8_t padding[4];
   SignalSet mask;
   uint32_t name_bytes, comm_bytes, seccomp_bytes, container_bytes;
   uint64_t loader_digest;
@@ -56,6 +56,7 @@ int64_t save_exec_state(Thread& t, const Image& image) {
   f.exitless = p.exitless;
   f.huge_pages = p.huge_pages;
   f.code_store = p.code_store_fd >= 0;
+  f.may_be_mapped = p.may_be_mapped;
   f.helper_user = p.helper_user;
   f.helper_system = p.helper_system;
   f.seccomp_mode = t.seccomp_mode;
@@ -110,6 +111,7 @@ bool load_exec_state(int fd, Thread& t, ExecState& state) {
   p.exitless = f.exitless;
   p.huge_pages = f.huge_pages;
   state.code_store = f.code_store;
+  p.may_be_mapped = f.may_be_mapped;
   p.helper_user = f.helper_user;
   p.helper_system = f.helper_system;
   p.jailed = f.jailed;

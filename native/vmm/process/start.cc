@@ -38,6 +38,7 @@ namespace tine {
 namespace {
 
 constexpr int kCannotStart = 125;  // as docker and runc: the runtime itself failed
+constexpr int64_t kOverflowUser = 65534;  // what getuid says in a namespace without a mapping
 constexpr rlim64_t kHostStack = 8ull << 20;
 
 struct Beginning {
@@ -232,6 +233,7 @@ void begin_fresh(Thread& t, const Options& o, char** argv, char** envp) {
   p.fork_strategy = o.fork_strategy;
   p.exitless = o.exitless;
   p.huge_pages = o.huge_pages;
+  p.may_be_mapped = raw(SYS_getuid) == kOverflowUser;
   take_limits(p, o);
   take_descriptors(p, o);
   fix_host_stack_limit();

@@ -95,6 +95,7 @@ struct Process {
   std::atomic<int> helper{0};         // fork/fork.h, await_helper()
   uint64_t helper_user = 0, helper_system = 0;  // µs of CPU time that helpers used
   int code_store_fd = -1;             // memory/code_store.h
+  bool may_be_mapped = false;         // in a user namespace whose mapping may still come (kvm/answers.h)
   bool shares_files = false;          // another process has the same descriptors (CLONE_FILES)
   std::atomic<bool> memory_files{false};  // has opened /proc/PID/mem or pagemap (procfs/memory_file.cc)
 
@@ -135,6 +136,7 @@ struct Thread {
   // SIGSEGV and SIGBUS sent while the guest blocks them: the host never blocks these two, so they wait here.
   SignalSet held = 0;
   siginfo_t held_info[2]{};
+  bool lends_vcpu = false;         // a vfork child has it
   Pairing pairing;                 // calls without exits
   bool posted = false;             // the call being served was posted: the registers are still the machine's
   uint8_t* stack_block = nullptr;  // base of the monitor stack, where this structure lies

@@ -117,6 +117,7 @@ void inherit_process_state(Process& child, const Process& parent) {
   child.cores = parent.cores;
   child.proc_fd = parent.proc_fd;
   child.code_store_fd = parent.code_store_fd;
+  child.may_be_mapped = parent.may_be_mapped;
   child.load_fd = parent.load_fd;
   child.memory_files.store(parent.memory_files.load());
 }

@@ -4,6 +4,7 @@
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 
+#include "arch/arch.h"
 #include "host/raw.h"
 #include "memory/guest_copy.h"
 #include "process/thread.h"
@@ -104,6 +105,7 @@ int64_t set_filter(Call& call, uint64_t flags, GuestAddr argument) {
     for_each_thread(*thread.process, [&](Thread& other) {
       if (&other == &thread) return;
       set_chain(other, seccomp_retain(chain));
+      if (other.vcpu) arch_drop_answers(*other.vcpu, ~0u);
       if (thread.no_new_privs) other.no_new_privs = true;
     });
   return 0;

@@ -2,6 +2,7 @@
 #include <cerrno>
 
 #include "arch/arch.h"
+#include "kvm/answers.h"
 #include "kvm/vcpu.h"
 #include "memory/guest_copy.h"
 #include "signal/signal.h"
@@ -33,6 +34,7 @@ int64_t sys_rt_sigaction(Call& c) {
         handlers.action[number - 1] = old;
         return result;
       }
+      answer_action(*c.thread.process, number);
     }
   }
   if (c.a[2] && !put(c.ptr(2), old)) return -EFAULT;

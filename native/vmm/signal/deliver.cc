@@ -4,6 +4,7 @@
 
 #include "arch/arch.h"
 #include "fork/fork.h"
+#include "kvm/answers.h"
 #include "kvm/vcpu.h"
 #include "signal/signal.h"
 
@@ -81,6 +82,7 @@ static bool enter_handler(Thread& t, int number, const siginfo_t& info) {
     if (action.handler > 1 && (action.flags & SA_RESETHAND)) {
       kept.handler = 0;
       set_host_action(number, kept);
+      answer_action(*t.process, number);
     }
   }
   SignalSet base = t.call_mask_set ? t.call_mask : t.mask;

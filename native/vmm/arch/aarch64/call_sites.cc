@@ -6,6 +6,12 @@ namespace tine {
 bool arch_plan_call_site(CallSite&, uint32_t) { return false; }
 bool arch_exits_are_dear() { return false; }
 int64_t arch_ask_processor(int) { return 0; }
+// Nothing is posted, so nothing is answered in the stub.
+void arch_put_answers(Vcpu&, uint32_t, const uint64_t*) {}
+void arch_put_answer(Vcpu&, uint32_t, uint64_t) {}
+void arch_put_action(Vcpu&, int, const GuestAction&) {}
+void arch_drop_answers(Vcpu&, uint32_t) {}
+void arch_let_unseen(Vcpu&, int) {}
 std::vector<CallSite> arch_loader_sites(std::span<const uint8_t>, uint64_t, std::span<const uint8_t>, uint64_t) { return {}; }
 uint32_t arch_pack_site(const CallSite&, uint64_t) { return 0; }
 bool arch_unpack_site(uint32_t, std::span<const uint8_t>, uint64_t, CallSite&) { return false; }

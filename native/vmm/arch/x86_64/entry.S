@@ -2,7 +2,7 @@
 
     .section .rodata
     .globl tine_stub, tine_stub_posted, tine_stub_exit, tine_stub_done, tine_stub_plain, tine_stub_patched
-    .globl tine_stub_cpuid, tine_stub_cpuid_saved, tine_stub_cpuid_flags, tine_stub_end
+    .globl tine_stub_trapped, tine_stub_look, tine_stub_answering, tine_stub_cpuid, tine_stub_cpuid_saved, tine_stub_cpuid_flags, tine_stub_end
     .globl tine_exception_stubs, tine_exception_stubs_end
 
 # The system call entry (LSTAR). Each vCPU has a copy of its own in a page that user mode may execute, with its post
@@ -13,6 +13,9 @@
     .set CPUID_END, -2
     .balign 4096
 tine_stub:
+    cmpl $0, POST+124(%rip)       # known: is anything answered here?
+    jne tine_stub_trapped
+tine_stub_post:
     cmpl $0, POST+0(%rip)         # mode: is somebody waiting for posts?
     je tine_stub_plain
     test $0x44500, %r11d          # TF, DF, NT or AC set: the short way back could not restore them
@@ -59,7 +62,86 @@ tine_stub_plain:
     ud2
 tine_stub_patched:                # from a patched call site (call_sites.cc), with rcx as `syscall` leaves it
     mov $0x246, %r11d             # kPatchedFlags: a call may change the flags, as compilers know
-    jmp tine_stub
+    cmpl $0, POST+124(%rip)
+    jne tine_stub_look
+    jmp tine_stub_post
+# Calls whose answer is in the post page (kvm/answers.h).
+tine_stub_trapped:                # The trap alone may cost 30 µs: the monitor sees such a call now and then, and changes its site.
+    decl POST+200(%rip)
+    js tine_stub_post
+tine_stub_look:
+    .irp number, 13, 12, 39, 186, 102, 104, 107, 108
+    cmp $\number, %rax
+    je 1f
+    .endr
+    jmp tine_stub_post
+1:  test $0x44500, %r11d
+    jnz tine_stub_plain
+    mov %rax, POST+16(%rip)       # for whoever interrupts this
+    mov %rcx, POST+72(%rip)
+    mov %r11, POST+80(%rip)
+tine_stub_answering:              # from here all three may change
+    mov %cs, %ecx                 # in ring 0 the guest has written the page itself
+    test $3, %cl
+    jz 8f
+    mov POST+124(%rip), %ecx
+    cmp $13, %eax
+    je 4f
+    cmp $12, %eax
+    je 3f
+    .set INDEX, 0
+    .irp number, 39, 186, 102, 104, 107, 108
+    cmp $\number, %eax
+    jne 2f
+    test $(1 << INDEX), %cl
+    jz 8f
+    mov POST+128+INDEX*8(%rip), %rax
+    jmp 7f
+2:
+    .set INDEX, INDEX+1
+    .endr
+    jmp 8f
+3:  test %rdi, %rdi               # brk: only what it is
+    jnz 8f
+    test $0x80, %cl
+    jz 8f
+    mov POST+184(%rip), %rax
+    jmp 7f
+4:  test $0x40, %cl               # rt_sigaction: only what it is
+    jz 8f
+    test %rsi, %rsi
+    jnz 8f
+    cmp $8, %r10
+    jne 8f
+    mov %rdx, %rcx                # in the user's half, not NULL
+    sub $1, %rcx
+    shr $47, %rcx
+    jnz 8f
+    mov %edi, %ecx
+    dec %ecx
+    cmp $63, %ecx
+    ja 8f
+    shl $5, %ecx
+    lea POST+2048(%rip), %r11
+    add %rcx, %r11
+    mov POST+192(%rip), %eax
+    test $1, %al
+    jnz 8f
+    mov %eax, POST+196(%rip)
+    .irp word, 0, 8, 16, 24
+    mov \word(%r11), %rax
+    mov %rax, \word(%rdx)
+    .endr
+    mov POST+192(%rip), %eax
+    cmp POST+196(%rip), %eax
+    jne 8f
+    xor %eax, %eax
+7:  mov %rax, POST+88(%rip)
+    jmp tine_stub_done
+8:  mov POST+16(%rip), %rax
+    mov POST+72(%rip), %rcx
+    mov POST+80(%rip), %r11
+    jmp tine_stub_post
 # cpuid, from a patched site, which goes on at rdx; rbx is free as well. Each leaves the machine where KVM is PVM, so the answers
 # are in a table in this page (struct CpuidAnswer, machine.h). What is not there is asked of the processor.
 tine_stub_cpuid:

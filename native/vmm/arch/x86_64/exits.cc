@@ -14,6 +14,7 @@
 #include "kvm/vcpu.h"
 #include "memory/guest_copy.h"
 
+extern "C" const uint8_t tine_stub_trapped[], tine_stub_answering[];
 extern "C" const uint8_t tine_stub[], tine_stub_posted[], tine_stub_done[], tine_stub_plain[], tine_stub_patched[],
     tine_stub_cpuid[], tine_stub_cpuid_saved[], tine_stub_cpuid_flags[], tine_stub_end[];
 
@@ -137,15 +138,26 @@ Exit classify_exception(Vcpu& vcpu, uint32_t vector, ExceptionInfo& e) {
 }
 
 // Where in the stub the machine stood when it was left or interrupted.
-enum class StubPlace { kOutside, kIdentifying, kEntering, kPosted, kReturning, kRing0Return };
+enum class StubPlace { kOutside, kIdentifying, kAnswering, kEntering, kPosted, kReturning, kRing0Return };
 
 StubPlace stub_place(const Vcpu& vcpu) {
   uint64_t offset = vcpu.run->s.regs.regs.rip - kSelfVirtual;
   auto at = [](const uint8_t* label) { return static_cast<uint64_t>(label - tine_stub); };
   if (offset >= at(tine_stub_end)) return StubPlace::kOutside;
   if (offset >= at(tine_stub_cpuid)) return StubPlace::kIdentifying;
+  if (offset >= at(tine_stub_trapped)) return offset < at(tine_stub_answering) ? StubPlace::kEntering : StubPlace::kAnswering;
   if (offset < at(tine_stub_posted) || offset >= at(tine_stub_plain)) return StubPlace::kEntering;
   return offset < at(tine_stub_done) ? StubPlace::kPosted : StubPlace::kReturning;
+}
+
+// The stub was answering a call by itself: whatever came between, the call is the monitor's now.
+void take_answered_call(Vcpu& vcpu) {
+  kvm_regs& r = vcpu.run->s.regs.regs;
+  const PostPage& page = *arch_post_page(vcpu);
+  r.rax = page.number;
+  r.rcx = page.return_address;
+  r.r11 = page.flags;
+  leave_stub(vcpu, false);
 }
 
 // A cpuid of a patched site was interrupted on its way to the answer: it begins anew, with the cpuid in the slot.
@@ -181,6 +193,11 @@ Exit arch_classify(Vcpu& vcpu, int64_t result, ExceptionInfo& e) {
       begin_cpuid_anew(vcpu);
       return take_undelivered(vcpu, e) ? Exit::kException : Exit::kInterrupted;
     }
+    if (place == StubPlace::kAnswering) {
+      if (supervisor || result == 0) return Exit::kBroken;
+      take_answered_call(vcpu);
+      return Exit::kSystemCall;
+    }
     if (place != StubPlace::kOutside) {
       if (place == StubPlace::kPosted || place == StubPlace::kReturning) {
         // The stub has used rcx and r11 for itself; the page, which only the guest could have changed, has them.
@@ -197,8 +214,13 @@ Exit arch_classify(Vcpu& vcpu, int64_t result, ExceptionInfo& e) {
       vcpu.left_with_post = place == StubPlace::kPosted;
       return Exit::kSystemCall;
     }
-    if (supervisor && r.rip - kExceptionAddress < 32 * 16)
-      return classify_exception(vcpu, static_cast<uint32_t>((r.rip - kExceptionAddress) / 16), e);
+    if (supervisor && r.rip - kExceptionAddress < 32 * 16) {
+      const Exit exit = classify_exception(vcpu, static_cast<uint32_t>((r.rip - kExceptionAddress) / 16), e);
+      // A pointer that the guest gave is not as it should be.
+      if (exit != Exit::kException || stub_place(vcpu) != StubPlace::kAnswering) return exit;
+      take_answered_call(vcpu);
+      return Exit::kSystemCall;
+    }
     if (result != 0) {
       if (supervisor) return Exit::kBroken;
       return take_undelivered(vcpu, e) ? Exit::kException : Exit::kInterrupted;
@@ -213,6 +235,23 @@ Exit arch_classify(Vcpu& vcpu, int64_t result, ExceptionInfo& e) {
   if (result == -EFAULT) return Exit::kHostFault;
   return Exit::kBroken;
 }
+
+void arch_put_answers(Vcpu& vcpu, uint32_t known, const uint64_t* values) {
+  PostPage& page = *arch_post_page(vcpu);
+  std::memcpy(page.answers, values, sizeof page.answers);
+  page.known.store(known, std::memory_order_release);
+}
+void arch_put_answer(Vcpu& vcpu, uint32_t answer, uint64_t value) { __atomic_store_n(&arch_post_page(vcpu)->answers[answer], value, __ATOMIC_RELEASE); }
+void arch_put_action(Vcpu& vcpu, int number, const GuestAction& action) {
+  PostPage& page = *arch_post_page(vcpu);
+  const uint32_t version = page.version.load(std::memory_order_relaxed);
+  page.version.store(version | 1, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_release);
+  page.actions[number - 1] = action;
+  page.version.store((version | 1) + 1, std::memory_order_release);
+}
+void arch_let_unseen(Vcpu& vcpu, int calls) { arch_post_page(vcpu)->unseen.store(calls, std::memory_order_relaxed); }
+void arch_drop_answers(Vcpu& vcpu, uint32_t dropped) { arch_post_page(vcpu)->known.fetch_and(~dropped); }
 
 PostPage* arch_post_page(Vcpu& vcpu) { return reinterpret_cast<PostPage*>(vcpu.block + kPostPage * kPage); }
 bool arch_left_with_post(Vcpu& vcpu) { return vcpu.left_with_post; }

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "process/thread.h"
+
 namespace tine {
 
 // Offsets are fixed by entry.S.
@@ -21,7 +23,17 @@ struct PostPage {
   // Of a cpuid from a patched site, while it is answered: where it returns, its operands, the flags as lahf and seto give them.
   uint64_t cpuid_return, cpuid_rax, cpuid_rcx;
   uint32_t cpuid_flags;
+  // kvm/answers.h: which are known, and what they are.
+  std::atomic<uint32_t> known;
+  uint64_t answers[8];
+  std::atomic<uint32_t> version;  // of `actions`, odd while they change
+  uint32_t seen;                  // the version that the stub began with
+  std::atomic<int32_t> unseen;    // calls that trapped and may still be answered before the monitor sees one
+  uint8_t unused[2048 - 204];
+  GuestAction actions[64];        // by signal, as the kernel has them
 };
+static_assert(sizeof(PostPage) == 4096 && offsetof(PostPage, known) == 124 && offsetof(PostPage, answers) == 128 &&
+              offsetof(PostPage, version) == 192 && offsetof(PostPage, unseen) == 200 && offsetof(PostPage, actions) == 2048 && sizeof(GuestAction) == 32);
 static_assert(offsetof(PostPage, number) == 16 && offsetof(PostPage, return_address) == 72 && offsetof(PostPage, result) == 88 &&
               offsetof(PostPage, cpuid_return) == 96 && offsetof(PostPage, cpuid_flags) == 120);
 

@@ -1,0 +1,88 @@
+#include "kvm/answers.h"
+
+#include <sys/syscall.h>
+
+#include "arch/arch.h"
+#include "host/raw.h"
+#include "kvm/runner.h"
+#include "kvm/vcpu.h"
+#include "memory/address_space.h"
+#include "process/threads.h"
+#include "seccomp/seccomp.h"
+#include "signal/signal.h"
+
+namespace tine {
+namespace {
+
+constexpr uint32_t bit(Answer answer) { return 1u << static_cast<uint32_t>(answer); }
+
+bool answers(const Process& process) { return process.exitless != static_cast<int>(Exitless::kOff); }
+
+template <class F>
+void for_each_vcpu(Process& process, F&& f) {
+  Guard guard(process.threads_lock);
+  for (Thread* thread = process.threads; thread; thread = thread->next)
+    if (thread->vcpu && !thread->lends_vcpu) f(*thread->vcpu);
+}
+
+}  // namespace
+
+void give_answers(Thread& thread) {
+  Process& process = *thread.process;
+  if (!answers(process) || !arch_can_post(*thread.vcpu)) return;
+  constexpr struct {
+    Answer answer;
+    long call;
+  } kCalls[] = {{Answer::kPid, SYS_getpid},   {Answer::kTid, SYS_gettid},   {Answer::kUid, SYS_getuid},         {Answer::kGid, SYS_getgid},
+                {Answer::kEuid, SYS_geteuid}, {Answer::kEgid, SYS_getegid}, {Answer::kActions, SYS_rt_sigaction}, {Answer::kBreak, SYS_brk}};
+  SignalHandlers& handlers = *process.handlers;
+  AddressSpace& space = *process.space;
+  Guard space_guard(space.lock);
+  Guard handlers_guard(handlers.lock);
+  Guard guard(process.threads_lock);
+  uint32_t known = 0;
+  uint64_t values[kAnswers] = {};
+  for (const auto& [answer, call] : kCalls) {
+    if (!seccomp_always_allows(thread, static_cast<uint32_t>(call))) continue;
+    const bool identity = answer >= Answer::kUid && answer <= Answer::kEgid;
+    // Whoever maps the users of a new namespace changes what its processes are told.
+    if (identity && process.may_be_mapped) continue;
+    known |= bit(answer);
+    if (identity) values[static_cast<uint32_t>(answer)] = static_cast<uint64_t>(raw(call));
+  }
+  values[static_cast<uint32_t>(Answer::kPid)] = static_cast<uint64_t>(process.pid);
+  values[static_cast<uint32_t>(Answer::kTid)] = static_cast<uint64_t>(thread.tid);
+  values[static_cast<uint32_t>(Answer::kBreak)] = space.brk_now;
+  if (handlers.references.load() > 1) known &= ~bit(Answer::kActions);
+  arch_put_answers(*thread.vcpu, 0, values);
+  for (int number = 1; number <= kSignals; number++) arch_put_action(*thread.vcpu, number, handlers.action[number - 1]);
+  arch_put_answers(*thread.vcpu, known, values);
+}
+
+void answer_action(Process& process, int number) {
+  if (!answers(process)) return;
+  for_each_vcpu(process, [&](Vcpu& vcpu) { arch_put_action(vcpu, number, process.handlers->action[number - 1]); });
+}
+
+void answer_break(Process& process) {
+  if (!answers(process)) return;
+  for_each_vcpu(process, [&](Vcpu& vcpu) { arch_put_answer(vcpu, static_cast<uint32_t>(Answer::kBreak), process.space->brk_now); });
+}
+
+void forget_actions(Process& process) {
+  if (!answers(process)) return;
+  for_each_vcpu(process, [&](Vcpu& vcpu) { arch_drop_answers(vcpu, bit(Answer::kActions)); });
+}
+
+void revise_answers(Thread& thread, uint32_t number) {
+  switch (number) {
+    case SYS_unshare: case SYS_setns: thread.process->may_be_mapped = true; [[fallthrough]];
+    case SYS_setuid: case SYS_setgid: case SYS_setreuid: case SYS_setregid: case SYS_setresuid: case SYS_setresgid:
+    case SYS_seccomp: case SYS_prctl:
+      give_answers(thread);
+      break;
+    default: break;
+  }
+}
+
+}  // namespace tine

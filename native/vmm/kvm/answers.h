@@ -1,0 +1,26 @@
+// Calls whose answer the monitor knows beforehand. Where an exit is dear they are answered in the guest's entry stub, from a
+// table in each vCPU's post page: who the thread is, where the heap ends, what a signal's action is (posix_spawn asks for 62 of
+// these in every child). The table is kept true by whoever changes what it says; what it does not know leaves the machine.
+#pragma once
+#include <cstdint>
+
+namespace tine {
+
+struct Process;
+struct Thread;
+
+enum class Answer : uint32_t { kPid, kTid, kUid, kGid, kEuid, kEgid, kActions, kBreak };
+constexpr uint32_t kAnswers = 8;
+
+// Writes the whole table for a thread that is about to run, or whose filters or credentials changed.
+void give_answers(Thread& thread);
+// The action of a signal changed. With the handlers' lock held.
+void answer_action(Process& process, int number);
+// The heap's end changed. With the space's lock held.
+void answer_break(Process& process);
+// Other processes share the handlers from now on: nobody's table tells of actions any more.
+void forget_actions(Process& process);
+// A call succeeded that may have changed what the table says.
+void revise_answers(Thread& thread, uint32_t number);
+
+}  // namespace tine
