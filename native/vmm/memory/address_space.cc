@@ -126,6 +126,17 @@ uint64_t AddressSpace::search(uint64_t bytes, uint64_t alignment, uint64_t low, 
   }
 }
 
+uint64_t AddressSpace::writable_from(GuestAddr start, uint64_t bytes) {
+  Guard guard(lock);
+  uint64_t done = 0;
+  while (done < bytes) {
+    auto it = find(start.v + done);
+    if (it == vmas_.end() || !(it->second.prot & PROT_WRITE)) break;
+    done = std::min(bytes, it->second.end - start.v);
+  }
+  return done;
+}
+
 uint64_t AddressSpace::data_bytes() {
   uint64_t total = 0;
   for (auto& [start, vma] : vmas_)

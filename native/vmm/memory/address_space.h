@@ -40,7 +40,8 @@ constexpr uint32_t kVmaShared = 1u << 0,
                    kVmaJit = 1u << 14,     // private anonymous memory that is or was executable
                    kVmaHidden = 1u << 15,  // the monitor's own, among the guest's (memory/call_sites.h)
                    kVmaLoaded = 1u << 16,  // a program's or a library's file, mapped by a program loader
-                   kVmaOwned = 1u << 17;   // pages of a file that are the process's own, under memory/write_key.h
+                   kVmaOwned = 1u << 17,   // pages of a file that are the process's own, under memory/write_key.h
+           kVmaWhole = 1u << 18;   // of a loader's mapping of a whole file, and still as the file has it
 
 struct Vma {
   uint64_t start, end;
@@ -65,6 +66,7 @@ struct MapRequest {
   uint32_t vma_flags = 0;
   bool by_loader = false;  // the dynamic loader asks for it,
   bool is_loader = false;  // or it is the dynamic loader
+  bool keeps_fd = false;   // nobody puts another file behind `fd` meanwhile
 };
 
 class AddressSpace {
@@ -112,6 +114,8 @@ class AddressSpace {
       if (!(vma.flags & kVmaHidden)) f(vma);
   }
   uint64_t mapped_bytes() const { return mapped_bytes_; }
+  // How much of [start, start + bytes) the guest can write, from its beginning.
+  uint64_t writable_from(GuestAddr start, uint64_t bytes);
   // Runs of pages whose code call_sites changed, as [start, end).
   template <class F>
   void for_each_changed(F&& f) {
@@ -132,6 +136,16 @@ class AddressSpace {
   bool write_code(uint64_t at, const uint8_t (&code)[kCallSiteBytes], bool shared);
   uint64_t map_hidden(uint64_t near, uint64_t bytes, uint64_t reach);
   void unmap_hidden(uint64_t start, uint64_t bytes);
+
+  // Whether programs' code is shared in copies (memory/code_store.h), and a change of [start, end) made from outside of
+  // the guest, against its protection, which has to show in spite of it.
+  bool stores_code() const { return code_store_.attached(); }
+  template <class F>
+  int64_t change_beneath(uint64_t start, uint64_t end, F&& change) {
+    Guard guard(lock);
+    leave_for_good(start, end);
+    return change();
+  }
 
   // Pages of a private file mapping become the process's own at once, and come in groups (memory/write_key.h).
   void own_pages(uint64_t start, uint64_t bytes);
@@ -174,6 +188,7 @@ class AddressSpace {
   void withdraw(uint64_t start, uint64_t bytes);  // from the page tables; the host's mapping must change next
   bool enter_store(uint64_t start, uint64_t end, uint32_t prot, int fd, uint64_t offset);
   void leave_store(uint64_t start, uint64_t end);
+  void leave_for_good(uint64_t start, uint64_t end);
   bool in_store(uint64_t address) const;
   void bring_in(uint64_t start, uint64_t bytes, uint32_t prot);
   void bring_symbols(uint64_t text, int fd);

@@ -30,6 +30,12 @@ int64_t sys_mmap(Call& c) {
   // READ_IMPLIES_EXEC, as the kernel applies it.
   if ((c.thread.process->personality & 0x0400000) && (q.prot & PROT_READ)) q.prot |= PROT_EXEC;
   q.by_loader = space(c).call_sites.original(guest_ip(c.thread)) - space(c).loader_start < space(c).loader_end - space(c).loader_start;
+  Process& p = *c.thread.process;
+  if ((q.flags & MAP_ANONYMOUS) || !(q.flags & MAP_DENYWRITE) || !space(c).stores_code()) return space(c).map(c.thread, q);
+  // What is mapped and what is found in the store must be one file.
+  q.keeps_fd = !p.shares_files;
+  if (p.thread_count.load() == 1) return space(c).map(c.thread, q);
+  const ExclusiveDescriptors exclusive(p.descriptor_gate);
   return space(c).map(c.thread, q);
 }
 

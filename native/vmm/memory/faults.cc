@@ -106,6 +106,23 @@ void AddressSpace::leave_store(uint64_t start, uint64_t end) {
   }
 }
 
+void AddressSpace::leave_for_good(uint64_t start, uint64_t end) {
+  start &= ~(kPage - 1);
+  end = (end + kPage - 1) & ~(kPage - 1);
+  auto it = vmas_.upper_bound(start);
+  if (it != vmas_.begin()) --it;
+  for (; it != vmas_.end() && it->first < end; ++it) {
+    const uint64_t from = std::max(start, it->second.start), to = std::min(end, it->second.end);
+    if (from >= to) continue;
+    it->second.flags &= ~kVmaWhole;
+    auto stored = stored_.upper_bound(from);
+    if (stored != stored_.begin()) --stored;
+    bool any = false;
+    for (; stored != stored_.end() && stored->first < to; ++stored) any |= stored->second.end > from;
+    if (any) fill(from, to, it->second.prot);
+  }
+}
+
 bool AddressSpace::in_store(uint64_t address) const {
   auto it = stored_.upper_bound(address);
   return it != stored_.begin() && address < std::prev(it)->second.end;
@@ -164,6 +181,8 @@ AddressSpace::Fault AddressSpace::fault(Thread& t, GuestAddr address, uint32_t a
     fill(page, page + kPage, vma.prot);
     return Fault::kServed;
   }
+  // Another thread was changing the tables a moment ago.
+  if (in_store(page)) return Fault::kServed;
   uint64_t start = vma.start, end = vma.end;
   if (end - start > kFaultChunk) {
     start = std::max(start, page & ~(kFaultChunk - 1));

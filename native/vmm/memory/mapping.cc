@@ -82,7 +82,7 @@ void AddressSpace::bring_symbols(uint64_t text, int fd) {
     return;
   const WholeFile& whole = whole_file_;
   uint64_t device, inode;
-  if (below.start >= whole.start && below.end <= whole.end && file_of(fd, device, inode) && device == whole.device && inode == whole.inode &&
+  if ((below.flags & kVmaWhole) && below.start >= whole.start && below.end <= whole.end && file_of(fd, device, inode) && device == whole.device && inode == whole.inode &&
       enter_store(below.start, below.end, PROT_READ, fd, whole.offset + (below.start - whole.start)))
     return;
   if (below.bytes() <= kOwnedSymbols) own_pages(below.start, below.bytes());
@@ -90,8 +90,9 @@ void AddressSpace::bring_symbols(uint64_t text, int fd) {
 
 void AddressSpace::note_whole_file(uint64_t at, const MapRequest& q) {
   whole_file_ = {};
-  if (code_store_.attached() && file_of(q.fd, whole_file_.device, whole_file_.inode))
-    whole_file_.start = at, whole_file_.end = at + q.bytes, whole_file_.offset = q.offset;
+  if (!code_store_.attached() || !q.keeps_fd || !file_of(q.fd, whole_file_.device, whole_file_.inode)) return;
+  whole_file_.start = at, whole_file_.end = at + q.bytes, whole_file_.offset = q.offset;
+  find(at)->second.flags |= kVmaWhole;
 }
 
 // KVM stops at the first neighbour, from the lowest, that it cannot map: constants in front of a library's data would be that.
@@ -208,7 +209,7 @@ int64_t AddressSpace::map_locked(Thread& t, MapRequest q) {
     raw(SYS_madvise, to_host({at}).v, q.bytes, MADV_HUGEPAGE);
   // Code and constants; the loader's own code is changed before it runs.
   const bool constant = (vma_flags & kVmaLoaded) && q.prot && !(q.prot & PROT_WRITE) && !(vma_flags & kVmaLocked) && !q.is_loader;
-  const bool stored = constant && (q.flags & MAP_FIXED) && enter_store(at, at + q.bytes, q.prot, q.fd, q.offset);
+  const bool stored = constant && q.keeps_fd && (q.flags & MAP_FIXED) && enter_store(at, at + q.bytes, q.prot, q.fd, q.offset);
   if (!stored && q.bytes <= kEagerBytes) fill(at, at + q.bytes, q.prot);
   if (constant && !(q.flags & MAP_FIXED)) note_whole_file(at, q);
   // Of files only what a program loader says is a program's data: other mappings follow the file while nobody writes.
@@ -219,7 +220,7 @@ int64_t AddressSpace::map_locked(Thread& t, MapRequest q) {
     const bool loaded = vma_flags & kVmaLoaded;
     if (!stored && (q.is_loader || (loaded && ((q.prot & PROT_WRITE) || (q.bytes <= kOwnedSegment && !(q.prot & PROT_EXEC)))) || (q.by_loader && q.bytes <= kOwnedTable)))
       own_pages(at, q.bytes);
-    if (loaded && (q.flags & MAP_FIXED) && (q.prot & PROT_EXEC)) bring_symbols(at, q.fd);
+    if (loaded && q.keeps_fd && (q.flags & MAP_FIXED) && (q.prot & PROT_EXEC)) bring_symbols(at, q.fd);
     if (loaded && (q.prot & PROT_WRITE)) own_group(at);
   }
   return static_cast<int64_t>(at);
@@ -290,6 +291,7 @@ int64_t AddressSpace::protect(uint64_t address, uint64_t bytes, uint32_t prot, b
       if (!is_error(result)) {
         result = 0;
         vma.prot = prot;
+        vma.flags &= ~kVmaWhole;
         if ((prot & PROT_EXEC) && !(vma.flags & kNeverJit)) vma.flags |= kVmaJit;
       }
       if (next - at <= kEagerBytes) fill(at, next, vma.prot);
@@ -368,7 +370,7 @@ int64_t AddressSpace::remap(Thread& t, uint64_t old_address, uint64_t old_bytes,
     return result;
   }
   if (!(flags & MREMAP_DONTUNMAP) && old_bytes) carve(old_address, old_address + old_bytes);
-  insert({target, target + new_bytes, source.prot, source.flags & ~(kVmaHeap | kVmaStack)});
+  insert({target, target + new_bytes, source.prot, source.flags & ~(kVmaHeap | kVmaStack | kVmaWhole)});
   if (new_bytes <= kEagerBytes) fill(target, target + new_bytes, source.prot);
   return static_cast<int64_t>(target);
 }

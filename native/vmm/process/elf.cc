@@ -90,6 +90,7 @@ int64_t map_elf(Thread& t, int fd, Placement placement, bool randomize, LoadedEl
       q.fd = fd;
       q.offset = page_down(p.p_offset);
       q.is_loader = placement == Placement::kInterpreter;
+      q.keeps_fd = true;
       int64_t at = space.map(t, q);
       if (is_error(at)) return at;
       filled = page_up(file_end);

@@ -15,6 +15,7 @@
 
 #include "host/raw.h"
 #include "memory/address.h"
+#include "memory/address_space.h"
 #include "memory/guest_copy.h"
 #include "procfs/procfs.h"
 #include "procfs/text.h"
@@ -118,6 +119,16 @@ int64_t forced_write(Thread& thread, const MemoryFile& file, GuestAddr from, uin
   return is_error(child) ? child : result;
 }
 
+// A guest sees its code in copies that all share (memory/code_store.h), until its own monitor leads it back to the mapping.
+int64_t write_against_protection(Thread& thread, const MemoryFile& file, GuestAddr from, uint64_t at, uint64_t bytes) {
+  Process& process = *thread.process;
+  if (!process.space->stores_code()) return forced_write(thread, file, from, at, bytes);
+  const bool own = raw(SYS_tgkill, static_cast<uint64_t>(process.pid), static_cast<uint64_t>(file.pid), 0) == 0;
+  if (!own) return -EIO;
+  bytes = within_window(at, bytes);
+  return process.space->change_beneath(at, at + bytes, [&] { return forced_write(thread, file, from, at, bytes); });
+}
+
 int64_t read_pagemap(Thread& thread, const MemoryFile& file, GuestAddr to, uint64_t bytes, uint64_t at) {
   if (at % 8 || bytes % 8) return -EINVAL;
   std::string path;
@@ -195,7 +206,7 @@ int64_t procfs_memory_write(Thread& thread, int fd, GuestAddr from, uint64_t byt
   return at_position(fd, position, [&](uint64_t at) {
     if (bytes == 0) return int64_t{0};
     const int64_t written = transfer(file, SYS_process_vm_writev, from, at, bytes);
-    return written == -EIO && within_window(at, 1) ? forced_write(thread, file, from, at, bytes) : written;
+    return written == -EIO && within_window(at, 1) ? write_against_protection(thread, file, from, at, bytes) : written;
   });
 }
 

@@ -1,6 +1,10 @@
 // readv and its relatives, and the calls that move memory between processes by vectors.
 #include <errno.h>
 
+#include <algorithm>
+
+#include "host/raw.h"
+#include "memory/address_space.h"
 #include "memory/guest_copy.h"
 #include "procfs/procfs.h"
 #include "syscall/descriptors.h"
@@ -72,12 +76,32 @@ int64_t transfer(Call& call, Way way, bool positioned) {
                    call.a[5]);
 }
 
+// Up to where the guest itself could write: the kernel heeds no protection key here (memory/write_key.h).
+void cut_to_writable(AddressSpace& space, IoVectors& vectors) {
+  for (uint64_t i = 0; i < vectors.count; i++) {
+    iovec& one = vectors.at[i];
+    const HostAddr base{reinterpret_cast<uint64_t>(one.iov_base)};
+    if (!in_window(base) || !one.iov_len) continue;  // the kernel says what is wrong with it
+    const uint64_t writable = space.writable_from(to_guest(base), one.iov_len);
+    if (writable == one.iov_len) continue;
+    one.iov_len = writable;
+    vectors.count = writable ? i + 1 : i;
+    return;
+  }
+}
+
 // The other process is a monitor too, so its guest addresses translate in the same way: whatever the guest
 // passes, only guest memory can be reached.
 int64_t across(Call& call) {
   IoVectors local, remote;
   if (int64_t error = take_vectors(call.ptr(1), call.a[2], -EINVAL, local)) return error;
   if (int64_t error = take_vectors(call.ptr(3), call.a[4], -EINVAL, remote)) return error;
+  Process& process = *call.thread.process;
+  if (call.number == SYS_process_vm_writev && remote.count && !call.a[5] &&
+      raw(SYS_tgkill, static_cast<uint64_t>(process.pid), call.a[0], 0) == 0) {
+    cut_to_writable(*process.space, remote);
+    if (!remote.count) return std::any_of(local.at, local.at + local.count, [](const iovec& one) { return one.iov_len; }) ? -EFAULT : 0;
+  }
   return host_call(call.thread, call.number, call.a[0], arg(local.at), local.count, arg(remote.at), remote.count,
                    call.a[5]);
 }
