@@ -34,6 +34,9 @@ function describe(name: string, key: Key): string[] {
     case "program":
       lines.push("An absolute path, or a name to look up in PATH.", "");
       break;
+    case "amount":
+      lines.push(`${key.unit}, from 0 to ${key.most}.`, "");
+      break;
     case "translator":
     case "address":
       break;

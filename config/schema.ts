@@ -37,7 +37,16 @@ interface AddressKey {
   readonly description: string;
 }
 
-export type Key = ChoiceKey<string> | ProgramKey | PathKey | TranslatorKey | AddressKey;
+/** A key whose value is a whole number. */
+interface AmountKey {
+  readonly kind: "amount";
+  readonly fallback: number;
+  readonly most: number;
+  readonly unit: string;
+  readonly description: string;
+}
+
+export type Key = ChoiceKey<string> | ProgramKey | PathKey | TranslatorKey | AddressKey | AmountKey;
 
 export interface Section {
   readonly description: string;
@@ -62,6 +71,10 @@ function path(fallback: string, description: string): PathKey {
 
 function address(description: string): AddressKey {
   return { kind: "address", fallback: "", description };
+}
+
+function amount(fallback: number, most: number, unit: string, description: string): AmountKey {
+  return { kind: "amount", fallback, most, unit, description };
 }
 
 function translator(architecture: string): TranslatorKey {
@@ -154,6 +167,12 @@ export const schema = {
           never: "only where the guest asks for them",
         },
       ),
+      code_store: amount(
+        64,
+        2047,
+        "MiB",
+        "How much memory a container may spend on copies of its programs' code, which all its processes share and which come eight pages at a time where page faults are dear; 0: none. Never more than an eighth of the container's memory limit. See docs/memory.md.",
+      ),
     },
   },
   node: {
@@ -167,7 +186,7 @@ export const schema = {
   },
 } as const satisfies Record<string, Section>;
 
-type ValueOf<K> = K extends ChoiceKey<infer T> ? T : string;
+type ValueOf<K> = K extends ChoiceKey<infer T> ? T : K extends AmountKey ? number : string;
 
 /** tine.toml with every default filled in. */
 export type Settings = {

@@ -115,6 +115,12 @@ function isTable(value: unknown): value is Record<string, unknown> {
 }
 
 function wrongWith(key: Key, value: unknown): string | undefined {
+  if (key.kind === "amount") {
+    if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= key.most)
+      return undefined;
+    const what = typeof value === "number" ? String(value) : kindOf(value);
+    return `a whole number from 0 to ${key.most} is wanted (${key.unit}), not ${what}`;
+  }
   if (typeof value !== "string") return `a string is wanted, not ${kindOf(value)}`;
   switch (key.kind) {
     case "choice":

@@ -93,8 +93,13 @@ export class PreparedJail {
     const translators = programs.translators.open(settings.translators, translatorsDescriptor(hasSeccomp));
     const gate = gateSuffices(original) ? new StartGate() : undefined;
     try {
-      const cpu = fieldsOf(fieldsOf(fieldsOf(original["linux"])?.["resources"])?.["cpu"]);
-      const tuning = tuningWithin(settings.tuning, integerOf(cpu?.["quota"]), integerOf(cpu?.["period"]));
+      const resources = fieldsOf(fieldsOf(original["linux"])?.["resources"]);
+      const cpu = fieldsOf(resources?.["cpu"]);
+      const tuning = tuningWithin(settings.tuning, {
+        quota: integerOf(cpu?.["quota"]),
+        period: integerOf(cpu?.["period"]),
+        memory: integerOf(fieldsOf(resources?.["memory"])?.["limit"]),
+      });
       const common = { limits, forkStrategy, tuning, translators: translators !== undefined };
       const startDescriptor =
         gate === undefined

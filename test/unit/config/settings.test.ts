@@ -62,6 +62,26 @@ const refused: [text: string, code: SettingsErrorCode, message: string][] = [
     't:1: shim.metrics: "0.0.0.0:9464" is neither an absolute path nor 127.0.0.1:PORT or [::1]:PORT',
   ],
   [
+    "[memory]\ncode_store = '64'",
+    "bad-value",
+    "t:2: memory.code_store: a whole number from 0 to 2047 is wanted (MiB), not a string",
+  ],
+  [
+    "[memory]\ncode_store = 2048",
+    "bad-value",
+    "t:2: memory.code_store: a whole number from 0 to 2047 is wanted (MiB), not 2048",
+  ],
+  [
+    "memory.code_store = -1",
+    "bad-value",
+    "t:1: memory.code_store: a whole number from 0 to 2047 is wanted (MiB), not -1",
+  ],
+  [
+    "memory.code_store = 1.5",
+    "bad-value",
+    "t:1: memory.code_store: a whole number from 0 to 2047 is wanted (MiB), not 1.5",
+  ],
+  [
     "[toString]",
     "unknown-key",
     "t:1: toString: no such section; there are runtime, shim, fork, translators, calls, memory, node",
@@ -101,7 +121,7 @@ describe("tine.toml", () => {
           loong64: "",
         },
         calls: { exitless: "auto" },
-        memory: { huge_pages: "auto" },
+        memory: { huge_pages: "auto", code_store: 64 },
         node: { path: "" },
       },
     );

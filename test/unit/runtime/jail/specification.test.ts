@@ -9,7 +9,7 @@ const limits = {
   descriptors: { soft: 1024n, hard: 4096n },
   mayRaise: true,
 };
-const tuning = { exitless: "off", hugePages: "auto" } as const;
+const tuning = { exitless: "off", hugePages: "auto", codeStore: 64 } as const;
 const options = { limits, forkStrategy: "auto", tuning, translators: false } as const;
 
 function parse(text: string): Fields {
@@ -48,6 +48,7 @@ describe("a container's specification, made into the jail's", () => {
           "--rlimit-nofile=1000:1024",
           "--exitless=off",
           "--huge-pages=auto",
+          "--code-store=64",
           "--seccomp-fd=6",
           "--",
           "sh",
