@@ -363,6 +363,11 @@ int64_t AddressSpace::remap(Thread& t, uint64_t old_address, uint64_t old_bytes,
     if (int64_t result = unmap_locked(target, new_bytes)) return result;
   }
   withdraw(old_address, old_bytes);
+  // Pages of changed code are apart from their neighbours on the host, which moves what is one mapping.
+  if (auto page = changed_code_.lower_bound(old_address); page != changed_code_.end() && *page < old_address + old_bytes) {
+    while (page != changed_code_.end() && *page < old_address + old_bytes) page = changed_code_.erase(page);
+    raw(SYS_pkey_mprotect, to_host({old_address}).v, old_bytes, static_cast<uint64_t>(host_prot(source.prot)), 0);
+  }
   int64_t result = raw(SYS_mremap, to_host({old_address}).v, old_bytes, new_bytes,
                        static_cast<uint64_t>(flags | MREMAP_MAYMOVE | MREMAP_FIXED), to_host({target}).v);
   if (is_error(result)) {

@@ -169,6 +169,33 @@ static int changes(void *raw) {
     return check_failures != 0;
 }
 
+/// Code that makes a call, which may have been changed for that, is moved, written by the kernel, thrown away.
+static void code_with_calls(void) {
+    static const unsigned char asks[] = {0xb8, 0x27, 0, 0, 0, 0x0f, 0x05, 0xc3};  // getpid
+    char *base = load("calls"), *page = page_of(base, HEAD + 3);
+    MUST(memcmp(page, asks, sizeof asks) == 0);
+    int bad = 0;
+    for (int i = 0; i < 40; i++) bad += run(page) != getpid();
+    CHECK_EQ("code that makes a call", bad, 0);
+    CHECK("its neighbours", run(page - PAGE) == answer(9, HEAD + 2) && run(page + PAGE) == answer(9, HEAD + 4));
+    char *place = mmap(NULL, 8 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK("moved with them", mremap(page - 2 * PAGE, 8 * PAGE, 8 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, place) == place);
+    page = place + 2 * PAGE;
+    for (int i = 0; i < 40; i++) bad += run(page) != getpid();
+    CHECK("it works there", !bad && run(page - PAGE) == answer(9, HEAD + 2));
+    int fd = open("other", O_RDONLY | O_CLOEXEC);
+    CHECK_ERRNO("and is not written", pread(fd, page, 6, (off_t)(5 * PAGE)), EFAULT);
+    CHECK("unless that is allowed", mprotect(page, PAGE, PROT_READ | PROT_WRITE) == 0 && pread(fd, page, 6, (off_t)(5 * PAGE)) == 6);
+    CHECK("it is other code then", mprotect(page, PAGE, PROT_READ | PROT_EXEC) == 0 && run(page) == answer(2, 5));
+    CHECK("and the file's at last", madvise(page, PAGE, MADV_DONTNEED) == 0 && run(page) == getpid());
+    close(fd);
+    char *again = load("calls");
+    CHECK_EQ("as in another mapping", run(page_of(again, HEAD + 3)), getpid());
+    unload(again);
+    munmap(place, 8 * PAGE);
+    unload(base);
+}
+
 static int as_the_file(void *base) { return wrong(base, 1) != 0; }
 
 static int waits_then_as_the_file(void *base) {
@@ -386,6 +413,10 @@ int main(int count, char **words) {
     write_library("large", 3, HEAD + 1300 + REST);
     write_library("short", 4, 3);
     write_library("changing", 5, ALL);
+    write_library("calls", 9, ALL);
+    int calls = open("calls", O_WRONLY | O_CLOEXEC);
+    MUST(pwrite(calls, "\xb8\x27\0\0\0\x0f\x05\xc3", 8, (off_t)((HEAD + 3) * PAGE)) == 8);
+    close(calls);
     for (int i = 0; i < 6; i++) {
         snprintf(name, sizeof name, "fresh%d", i);
         write_library(name, 10 + i, ALL);
@@ -417,6 +448,7 @@ int main(int count, char **words) {
     threads_see_changes();
     threads_see_writes();
     past_the_end();
+    code_with_calls();
     below_the_code();
     many_at_once();
     libraries_come_and_go();
