@@ -158,6 +158,7 @@ class AddressSpace {
   uint64_t code_start = 0, code_end = 0, data_start = 0, data_end = 0;
   uint64_t loader_start = 0, loader_end = 0;  // the dynamic loader's code
   bool lock_future = false;
+  bool huge_runs = true;  // large anonymous mappings ask for huge pages by themselves
 
   // Tells `tine regions` where the mappings are (fork/board.h).
   void show_on_board();
@@ -190,6 +191,7 @@ class AddressSpace {
   void leave_store(uint64_t start, uint64_t end);
   void leave_for_good(uint64_t start, uint64_t end);
   bool in_store(uint64_t address) const;
+  bool fill_run(const Vma& vma, uint64_t page, bool written);
   void bring_in(uint64_t start, uint64_t bytes, uint32_t prot);
   void bring_symbols(uint64_t text, int fd);
   void note_whole_file(uint64_t at, const MapRequest& q);
@@ -211,6 +213,12 @@ class AddressSpace {
   std::map<uint64_t, Stored> stored_;
   WholeFile whole_file_;
   std::set<uint64_t> changed_code_;  // pages
+  // Memory that came in a run lately (fill_run).
+  struct Run {
+    uint64_t start = 0, end = 0;
+  };
+  Run runs_[8];
+  uint32_t next_run_ = 0;
   std::map<uint64_t, Extent> extents_;
   PageTables tables_;
   uint32_t pool_slots_ = 0;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "arch/arch.h"
 #include "host/raw.h"
 #include "memory/address_space.h"
 #include "process/thread.h"
@@ -51,6 +52,10 @@ int64_t AddressSpace::advise(uint64_t address, uint64_t bytes, int advice) {
     if (advice == kMadvPopulateWrite && !(vma.prot & PROT_WRITE)) return -EINVAL;
     int64_t one = raw(SYS_madvise, to_host({from}).v, to - from, static_cast<uint64_t>(advice));
     if (is_error(one)) return one;
+    // What has not been touched comes in runs instead (fill_run); what has only needs its entries again.
+    if (advice == MADV_NOHUGEPAGE && (vma.prot & PROT_WRITE) && !(vma.flags & (kVmaShared | kVmaFile | kVmaSysv | kVmaVdso | kVmaVvar | kVmaLocked)) &&
+        to - from >= kHugePage && arch_exits_are_dear())
+      withdraw(from, to - from);
     result = one;
     at = to;
   }

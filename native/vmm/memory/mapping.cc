@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "arch/arch.h"
 #include "host/raw.h"
 #include "kvm/answers.h"
 #include "memory/address_space.h"
@@ -188,7 +189,7 @@ int64_t AddressSpace::map_locked(Thread& t, MapRequest q) {
     }
     bool large = anonymous && q.bytes >= kHugePage && !(q.flags & MAP_STACK);
     const bool table = q.by_loader && !anonymous && !(vma_flags & kVmaLoaded) && q.bytes <= kOwnedTable;
-    const uint64_t wanted = large ? kHugePage : table ? kNeighbours * kPage : unit;
+    const uint64_t wanted = large ? kHugePage : table ? kNeighbours * kPage : vma_flags & kVmaLoaded ? kCodeAlignment : unit;
     uint64_t hint = page_up(q.address);
     if (hint && hint >= kMinimumAddress && guest_range_ok(hint, q.bytes) && is_free(hint, q.bytes) && !(hint & (unit - 1)))
       at = hint;
@@ -210,7 +211,15 @@ int64_t AddressSpace::map_locked(Thread& t, MapRequest q) {
   // Code and constants; the loader's own code is changed before it runs.
   const bool constant = (vma_flags & kVmaLoaded) && q.prot && !(q.prot & PROT_WRITE) && !(vma_flags & kVmaLocked) && !q.is_loader;
   const bool stored = constant && q.keeps_fd && (q.flags & MAP_FIXED) && enter_store(at, at + q.bytes, q.prot, q.fd, q.offset);
-  if (!stored && q.bytes <= kEagerBytes) fill(at, at + q.bytes, q.prot);
+  // Larger memory of the process's own comes in runs as it is touched (fault()), huge pages at once.
+  const bool in_runs = anonymous && !shared && (q.prot & PROT_WRITE) && q.bytes > kBroughtInMapping && !(q.flags & (MAP_POPULATE | MAP_HUGETLB)) &&
+                       !(vma_flags & (kVmaHeap | kVmaLocked)) && arch_exits_are_dear();
+  if (in_runs) {
+    const uint64_t low = (at + kHugePage - 1) & ~(kHugePage - 1), high = (at + q.bytes) & ~(kHugePage - 1);
+    if (t.process->huge_pages && low < high && !(q.flags & (MAP_STACK | MAP_GROWSDOWN)) && q.bytes <= kEagerBytes) fill(low, high, q.prot);
+  } else if (!stored && q.bytes <= kEagerBytes) {
+    fill(at, at + q.bytes, q.prot);
+  }
   if (constant && !(q.flags & MAP_FIXED)) note_whole_file(at, q);
   // Of files only what a program loader says is a program's data: other mappings follow the file while nobody writes.
   if (!shared && (anonymous || (q.flags & MAP_DENYWRITE)) && !(q.flags & (MAP_NORESERVE | MAP_STACK | MAP_GROWSDOWN | MAP_HUGETLB)))

@@ -178,6 +178,7 @@ void take_descriptors(Process& p, const Options& o) {
 void make_machine(Thread& t) {
   Process& p = *t.process;
   p.space = new AddressSpace;
+  p.space->huge_runs = p.huge_pages;
   write_key();
   if (int64_t result = arch_ask_processor(p.kvm_fd)) fail(kCannotStart, "KVM does not tell its processor", result);
   if (!p.space->create(p.code_store_fd)) fail(kCannotStart, "page tables", -ENOMEM);
