@@ -20,7 +20,7 @@ constexpr uint32_t kRegionSlots = kRegionBytes / kCallSlotBytes;
 uint32_t place_of(uint64_t address) { return static_cast<uint32_t>((address * 0x9e3779b97f4a7c15ull) >> 55); }
 
 // Tells the code of one loader from another's, four words at a time.
-uint64_t digest(const std::vector<uint8_t>& code) {
+uint64_t digest(std::span<const uint8_t> code) {
   constexpr uint64_t kFactor = 0x9e3779b97f4a7c15ull;
   uint64_t lanes[4] = {code.size(), 1, 2, 3}, words[4];
   for (size_t at = 0; at < code.size(); at += sizeof words) {
@@ -87,18 +87,21 @@ void CallSites::change_loader(LoaderSites& known, uint64_t start, uint64_t bytes
   if (!bytes || bytes > kMost || !unwind_bytes || unwind_bytes > kMost) return;
   Guard guard(space_.lock);
   if (!space_.is_owned_code(start, start + bytes)) return;
-  std::vector<uint8_t> code(bytes);
-  if (!copy_in(code.data(), {start}, bytes)) return;
-  const uint64_t now = digest(code);
+  // Pages of the process's own, and nothing of the guest's runs yet.
+  const std::span<const uint8_t> mapped{to_host({start}).ptr(), bytes};
+  const uint64_t now = digest(mapped);
   if (known.digest != now) {
     std::vector<uint8_t> table(unwind_bytes);
     if (!copy_in(table.data(), {unwind}, unwind_bytes)) return;
     known = {now, {}};
-    for (const CallSite& site : arch_loader_sites(code, start, table, unwind)) known.sites.push_back(arch_pack_site(site, start));
+    for (const CallSite& site : arch_loader_sites(mapped, start, table, unwind)) known.sites.push_back(arch_pack_site(site, start));
   }
+  std::vector<CallSite> sites;
+  sites.reserve(known.sites.size());
   CallSite site;
   for (uint32_t packed : known.sites)
-    if (arch_unpack_site(packed, code, start, site)) change(site, false);
+    if (arch_unpack_site(packed, mapped, start, site)) sites.push_back(site);
+  for (CallSite& one : sites) change(one, false);
 }
 
 const CallSite* CallSites::site_of_call(uint64_t back) const {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 
 #include "arch/arch.h"
 #include "host/raw.h"
@@ -182,10 +183,19 @@ void find_vdso(std::vector<HostRange>& data, HostRange& code) {
 
 uint64_t map_vdso(Thread& t) {
   AddressSpace& space = *t.process->space;
+  VdsoLayout& layout = t.process->vdso_layout;
   std::vector<HostRange> data;
   HostRange code;
-  find_vdso(data, code);
-  if (!code.start || data.empty() || data.front().start > code.start) return 0;
+  if (!layout.code_bytes) {
+    find_vdso(data, code);
+    if (!code.start || data.empty() || data.front().start > code.start || data.size() > std::size(layout.data)) return 0;
+    layout.code_bytes = code.end - code.start;
+    for (const HostRange& range : data) layout.data[layout.count++] = {code.start - range.start, range.end - range.start};
+  } else {
+    code.start = getauxval(AT_SYSINFO_EHDR);
+    code.end = code.start + layout.code_bytes;
+    for (uint32_t i = 0; i < layout.count; i++) data.push_back({code.start - layout.data[i].below, code.start - layout.data[i].below + layout.data[i].bytes});
+  }
   uint64_t low = data.front().start, bytes = code.end - low;
   MapRequest q;
   q.bytes = bytes;

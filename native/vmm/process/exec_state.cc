@@ -25,11 +25,12 @@ struct Fixed {
   uint8_t jailed, host_filter, no_new_privs, has_interpreter, memory_files;
   uint8_t has_binary, preserves_argv0, translated, translators, huge_pages, code_store, may_be_mapped;
   uint8_t padding[4];
-  SignalSet mask;
+  SignalSet mask, ignored;
   uint32_t name_bytes, comm_bytes, seccomp_bytes, container_bytes;
   uint64_t loader_digest;
   uint32_t loader_bytes, padding_too;
   uint64_t helper_user, helper_system;
+  VdsoLayout vdso_layout;
 };
 
 void append(std::vector<uint8_t>& to, const void* from, size_t bytes) {
@@ -57,6 +58,7 @@ int64_t save_exec_state(Thread& t, const Image& image) {
   f.huge_pages = p.huge_pages;
   f.code_store = p.code_store_fd >= 0;
   f.may_be_mapped = p.may_be_mapped;
+  f.vdso_layout = p.vdso_layout;
   f.helper_user = p.helper_user;
   f.helper_system = p.helper_system;
   f.seccomp_mode = t.seccomp_mode;
@@ -70,6 +72,8 @@ int64_t save_exec_state(Thread& t, const Image& image) {
   f.translated = image.translated;
   f.translators = static_cast<uint8_t>(p.translators);
   f.mask = t.mask;
+  for (int number = 1; number <= kSignals; number++)
+    if (p.handlers->action[number - 1].handler == 1) f.ignored |= signal_bit(number);
   f.name_bytes = static_cast<uint32_t>(image.name.size());
   f.comm_bytes = static_cast<uint32_t>(image.comm.size());
   f.seccomp_bytes = static_cast<uint32_t>(filters.size());
@@ -112,6 +116,7 @@ bool load_exec_state(int fd, Thread& t, ExecState& state) {
   p.huge_pages = f.huge_pages;
   state.code_store = f.code_store;
   p.may_be_mapped = f.may_be_mapped;
+  p.vdso_layout = f.vdso_layout;
   p.helper_user = f.helper_user;
   p.helper_system = f.helper_system;
   p.jailed = f.jailed;
@@ -120,6 +125,8 @@ bool load_exec_state(int fd, Thread& t, ExecState& state) {
   t.seccomp_mode = f.seccomp_mode;
   t.no_new_privs = f.no_new_privs;
   t.mask = f.mask;
+  for (int number = 1; number <= kSignals; number++)
+    if (f.ignored & signal_bit(number)) p.handlers->action[number - 1].handler = 1;
   const auto* at = rest.data();
   state.name.assign(reinterpret_cast<const char*>(at), f.name_bytes);
   at += f.name_bytes;

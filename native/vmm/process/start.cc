@@ -56,7 +56,7 @@ struct Beginning {
 
 void host_limit(int resource, rlimit64& limit) { raw(SYS_prlimit64, 0, static_cast<uint64_t>(resource), 0, arg(&limit)); }
 
-// Dispositions and mask the kernel handed over: what was ignored stays ignored.
+// Dispositions the kernel handed over: what was ignored stays ignored.
 void take_signals(Thread& t) {
   SignalHandlers& handlers = *t.process->handlers;
   struct {
@@ -300,7 +300,7 @@ bool begin_after_exec(Thread& t, int self, char** argv, char** envp) {
   for (int fd : {p.self_fd, p.kvm_fd, p.exe_fd, p.log_fd}) p.own().add(fd);
   if (state.code_store) p.own().add(p.code_store_fd = base + kCodeStorePlace);
   procfs_start(p);
-  take_signals(t);
+  install_monitor_handlers();
   Image image;
   image.name = state.name;
   image.comm = state.comm;

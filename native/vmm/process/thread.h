@@ -61,6 +61,15 @@ struct OwnedDescriptors {
   int end() const { return base + kSpan; }
 };
 
+// Where the host's vDSO lies: its code at AT_SYSINFO_EHDR, its data below.
+struct VdsoLayout {
+  uint64_t code_bytes = 0;  // 0: not looked for yet
+  uint32_t count = 0;
+  struct {
+    uint64_t below, bytes;  // from the code's start
+  } data[4] = {};
+};
+
 // One guest process. Everything here is per process even where memory is shared (vfork).
 struct Process {
   AddressSpace* space = nullptr;
@@ -87,6 +96,7 @@ struct Process {
   bool translated = false;            // runs under a translator: what its memory is like decides about fork
   int translators = 0;                // descriptors of process/translators.h, the table among them
   LoaderSites loader_sites;
+  VdsoLayout vdso_layout;             // on the host
   int exitless = 0;                   // Exitless, kvm/runner.h
   bool huge_pages = true;             // large anonymous mappings ask for them by themselves
   int cores = 1;                      // CPUs it may run on
