@@ -108,12 +108,14 @@ struct CodeStore::Index {
   std::atomic<uint64_t> used;  // of what lies behind the index
   Entry entries[kEntries];
 
-  uint64_t take(uint64_t bytes, uint64_t all) {
-    uint64_t now = used.load();
+  // Room that begins where `offset` does within kCodeAlignment. 0: none.
+  uint64_t take(uint64_t bytes, uint64_t offset, uint64_t all) {
+    uint64_t now = used.load(), at;
     do {
-      if (bytes > all - kIndexBytes || now > all - kIndexBytes - bytes) return 0;
-    } while (!used.compare_exchange_weak(now, now + bytes));
-    return kIndexBytes + now;
+      at = now + ((offset - now) & (kCodeAlignment - 1));
+      if (bytes > all - kIndexBytes || at > all - kIndexBytes - bytes) return 0;
+    } while (!used.compare_exchange_weak(now, at + bytes));
+    return kIndexBytes + at;
   }
 };
 
@@ -142,7 +144,7 @@ uint64_t CodeStore::bytes_of(int fd) {
 }
 
 uint64_t CodeStore::find(int fd, uint64_t offset, uint64_t bytes, HostAddr mapped) {
-  static_assert(sizeof(Index) <= kIndexBytes);
+  static_assert(sizeof(Index) <= kIndexBytes && kIndexBytes % kCodeAlignment == 0);
   if (!memory_ || bytes > kLargest) return 0;
   Key key;
   uint64_t size;
@@ -171,7 +173,7 @@ uint64_t CodeStore::find(int fd, uint64_t offset, uint64_t bytes, HostAddr mappe
       entry.word.store(0);
       return 0;
     }
-    const uint64_t at = index.take(bytes, bytes_);
+    const uint64_t at = index.take(bytes, offset, bytes_);
     if (!at || !read_all(fd, memory_ + at, std::min(bytes, size - offset), offset)) {
       entry.word.store(word_of(digest, kNever));
       return 0;

@@ -15,6 +15,10 @@
 
 namespace tine {
 
+// The host brings in 16 pages of a file around one that faults, aligned within the file. A copy stands in the store as its
+// original does in the file, and loaders' mappings begin at such places, so that none of a fault's neighbours is missing.
+constexpr uint64_t kCodeAlignment = 64 << 10;
+
 class CodeStore {
  public:
   // A new store of `bytes`. Descriptor or -errno.

@@ -42,7 +42,7 @@ int64_t map_elf(Thread& t, int fd, Placement placement, bool randomize, LoadedEl
   int64_t bytes = static_cast<int64_t>(headers.size() * sizeof(Elf64_Phdr));
   if (raw(SYS_pread64, static_cast<uint64_t>(fd), arg(headers.data()), static_cast<uint64_t>(bytes), header.e_phoff) != bytes) return -ENOEXEC;
 
-  uint64_t low = ~0ull, high = 0, alignment = kPage;
+  uint64_t low = ~0ull, high = 0, alignment = kCodeAlignment;
   for (const Elf64_Phdr& p : headers) {
     if (p.p_type == PT_GNU_STACK) elf.executable_stack = p.p_flags & PF_X;
     if (p.p_type != PT_LOAD || !p.p_memsz) continue;
