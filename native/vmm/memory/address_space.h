@@ -215,7 +215,7 @@ class AddressSpace {
   std::set<uint64_t> changed_code_;  // pages
   // Memory that came in a run lately (fill_run).
   struct Run {
-    uint64_t start = 0, end = 0;
+    uint64_t mapping = 0, start = 0, end = 0;
   };
   Run runs_[8];
   uint32_t next_run_ = 0;

@@ -21,6 +21,14 @@ constexpr uint64_t kFaultChunk = 64ull << 20;  // tables filled around a fault i
 constexpr uint64_t kStackGap = 256 * kPage;    // stack_guard_gap
 constexpr uint64_t kStackStep = 128 << 10;
 constexpr uint64_t kLargestGrowth = 8 << 20;   // by one call: what a stack usually may hold
+constexpr uint64_t kFirstRun = 32 << 10, kLongestRun = 512 << 10;
+
+bool mostly_touched(uint64_t start, uint64_t end) {
+  uint8_t resident[kLongestRun / kPage];
+  const uint64_t pages = (end - start) / kPage;
+  if (pages > sizeof resident || raw(SYS_mincore, to_host({start}).v, end - start, arg(resident))) return false;
+  return static_cast<uint64_t>(std::count_if(resident, resident + pages, [](uint8_t page) { return page & 1; })) * 8 >= pages * 7;
+}
 
 }  // namespace
 
@@ -143,26 +151,28 @@ void AddressSpace::populate_tables(uint64_t start, uint64_t end) {
 
 // Memory of the process's own that is touched for the first time. Each page would cost a fault that KVM serves alone; made
 // in bulk by the host they come eight at a time. A first touch brings nothing else: only where the next one follows is
-// more made, twice as much each time. False: huge pages are for this place.
+// more made, twice as much each time, and only if hardly a page was left out so far. False: huge pages are for this place.
 bool AddressSpace::fill_run(const Vma& vma, uint64_t page, bool written) {
-  constexpr uint64_t kFirstRun = 32 << 10, kLongestRun = 512 << 10;
   const uint64_t huge = page & ~(kHugePage - 1);
   if (huge >= vma.start && huge + kHugePage <= vma.end && !(vma.flags & (kVmaNoHuge | kVmaStack | kVmaGrowsDown)) && huge_runs) return false;
   uint64_t from = page & ~(kFirstRun - 1), to = from + kFirstRun;
   Run* run = nullptr;
+  bool brought = false;
   for (Run& known : runs_) {
+    if (known.mapping != vma.start || (known.end != page && known.start != page + kPage)) continue;
+    run = &known;
+    if (!mostly_touched(known.start, known.end)) break;
+    brought = written;
     const uint64_t bytes = std::min(2 * (known.end - known.start), kLongestRun);
     if (known.end == page) from = page, to = page + bytes;
-    else if (known.start == page + kPage) to = page + kPage, from = to > bytes ? to - bytes : 0;
-    else continue;
-    run = &known;
+    else to = page + kPage, from = to > bytes ? to - bytes : 0;
     break;
   }
   from = std::max(from, vma.start);
   to = std::min(to, vma.end);
-  if (written && run) raw(SYS_madvise, to_host({from}).v, to - from, MADV_POPULATE_WRITE);
+  if (brought) raw(SYS_madvise, to_host({from}).v, to - from, MADV_POPULATE_WRITE);
   if (!run) run = &runs_[next_run_++ % std::size(runs_)];
-  *run = {from, to};
+  *run = {vma.start, from, to};
   fill(from, to, vma.prot);
   return true;
 }
