@@ -169,6 +169,21 @@ uint64_t CallSites::original(uint64_t ip) {
   return site ? arch_call_original(*site, ip) : ip;
 }
 
+void CallSites::put_back(const CallSite& site) {
+  uint8_t now[kCallSiteBytes], jump[kCallSiteBytes];
+  arch_make_call_jump(site, jump);
+  if (copy_in(now, {site.at}, sizeof now) && std::memcmp(now, jump, sizeof now) == 0 && space_.is_fixed_code(site.at, site.at + kCallSiteBytes))
+    (void)space_.write_code(site.at, site.code, true);
+}
+
+// The sites stay known: somebody may be in a slot, and the code may come back.
+void CallSites::restore(uint64_t start, uint64_t end) {
+  for (auto it = sites_.lower_bound(start - std::min(start, kCallSiteBytes - 1)); it != sites_.end() && it->first < end; ++it) {
+    put_back(it->second);
+    done_[place_of(it->second.back)].store(0, std::memory_order_relaxed);
+  }
+}
+
 void CallSites::leave(uint64_t start, uint64_t end) {
   bool left = false;
   for (auto region = regions_.begin(); region != regions_.end();) {
@@ -179,10 +194,7 @@ void CallSites::leave(uint64_t start, uint64_t end) {
     for (uint64_t at : region->sites) {
       auto it = sites_.find(at);
       if (!at || it == sites_.end()) continue;
-      uint8_t now[kCallSiteBytes], jump[kCallSiteBytes];
-      arch_make_call_jump(it->second, jump);
-      if (copy_in(now, {at}, sizeof now) && std::memcmp(now, jump, sizeof now) == 0 && space_.is_fixed_code(at, at + kCallSiteBytes))
-        (void)space_.write_code(at, it->second.code, true);
+      put_back(it->second);
       sites_.erase(it);
     }
     space_.unmap_hidden(region->start, kRegionBytes);

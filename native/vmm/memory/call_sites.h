@@ -34,12 +34,15 @@ class CallSites {
   uint64_t original(uint64_t ip);
   // The guest maps something over [start, end): sites whose slots lie there get their code back. With the lock held.
   void leave(uint64_t start, uint64_t end);
+  // Code in [start, end) moves, and its jumps would lead elsewhere: it is as the file has it. With the lock held.
+  void restore(uint64_t start, uint64_t end);
 
  private:
   struct Region {
     uint64_t start;
     std::vector<uint64_t> sites;  // by slot: the site's address, or 0
   };
+  void put_back(const CallSite& site);
   bool patch(Thread& t, uint64_t back, uint32_t number);
   bool change(CallSite& site, bool shared);
   bool find_slot(const CallSite& site, Region*& region, uint32_t& index);

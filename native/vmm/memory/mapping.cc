@@ -371,6 +371,7 @@ int64_t AddressSpace::remap(Thread& t, uint64_t old_address, uint64_t old_bytes,
   if ((flags & MREMAP_FIXED) && !is_free(target, new_bytes)) {
     if (int64_t result = unmap_locked(target, new_bytes)) return result;
   }
+  call_sites.restore(old_address, old_address + old_bytes);
   withdraw(old_address, old_bytes);
   // Pages of changed code are apart from their neighbours on the host, which moves what is one mapping.
   if (auto page = changed_code_.lower_bound(old_address); page != changed_code_.end() && *page < old_address + old_bytes) {
