@@ -91,6 +91,33 @@ static int wrong_bytes(void) {
 }
 static int as_they_are(void *unused) { return (void)unused, wrong_bytes() != 0; }
 
+/// Another process's code changes for it, or the writer is told that it did not.
+static int watches(void *raw) {
+    int *ends = raw;
+    char name[32], byte;
+    name_of(&name, 0);
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    volatile char *at = mmap(target, PAGES * PAGE, PROT_READ | PROT_EXEC, FIXED, fd, 0);
+    if (at == MAP_FAILED || at[100] != 'a') return 1;
+    if (write(ends[1], "", 1) != 1 || read(ends[2], &byte, 1) != 1) return 2;
+    return at[100];
+}
+static int writes_across(void *unused) {
+    (void)unused;
+    int ready[2], go[2], status;
+    char byte, path[32];
+    MUST(pipe(ready) == 0 && pipe(go) == 0);
+    target = mmap(NULL, PAGES * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    pid_t child = fork();
+    if (child == 0) _exit(watches((int[]){ready[0], ready[1], go[0], go[1]}));
+    MUST(read(ready[0], &byte, 1) == 1);
+    snprintf(path, sizeof path, "/proc/%d/mem", child);
+    int memory = open(path, O_RDWR);
+    ssize_t written = pwrite(memory, "E", 1, (off_t)(uintptr_t)target + 100);
+    MUST(write(go[1], "", 1) == 1 && waitpid(child, &status, 0) == child && WIFEXITED(status));
+    return WEXITSTATUS(status) == (written == 1 ? 'E' : 'a') ? 0 : 77;
+}
+
 int main(void) {
     enter_directory();
     char name[32];
@@ -103,6 +130,7 @@ int main(void) {
     survive("written by way of /proc/self/mem while they are mapped", by_memory, NULL);
     survive("made writable while they are mapped", by_protection, NULL);
     survive("another file put behind the descriptor", by_descriptor, NULL);
+    survive("another process's code written", writes_across, NULL);
     CHECK_EQ("this process maps what is in the files", wrong_bytes(), 0);
     check_child("so does another", as_they_are, NULL, "exit 0");
     check_works("and all goes on");
