@@ -2,6 +2,8 @@
 
 #include <sys/syscall.h>
 
+#include <cerrno>
+
 #include "arch/arch.h"
 #include "host/raw.h"
 #include "kvm/runner.h"
@@ -34,7 +36,8 @@ void give_answers(Thread& thread) {
     Answer answer;
     long call;
   } kCalls[] = {{Answer::kPid, SYS_getpid},   {Answer::kTid, SYS_gettid},   {Answer::kUid, SYS_getuid},         {Answer::kGid, SYS_getgid},
-                {Answer::kEuid, SYS_geteuid}, {Answer::kEgid, SYS_getegid}, {Answer::kActions, SYS_rt_sigaction}, {Answer::kBreak, SYS_brk}};
+                {Answer::kEuid, SYS_geteuid}, {Answer::kEgid, SYS_getegid}, {Answer::kActions, SYS_rt_sigaction}, {Answer::kBreak, SYS_brk},
+                {Answer::kRseq, SYS_rseq},    {Answer::kStackSoft, SYS_prlimit64}};
   SignalHandlers& handlers = *process.handlers;
   AddressSpace& space = *process.space;
   Guard space_guard(space.lock);
@@ -53,6 +56,9 @@ void give_answers(Thread& thread) {
   values[static_cast<uint32_t>(Answer::kPid)] = static_cast<uint64_t>(process.pid);
   values[static_cast<uint32_t>(Answer::kTid)] = static_cast<uint64_t>(thread.tid);
   values[static_cast<uint32_t>(Answer::kBreak)] = space.brk_now;
+  values[static_cast<uint32_t>(Answer::kRseq)] = static_cast<uint64_t>(-ENOSYS);
+  values[static_cast<uint32_t>(Answer::kStackSoft)] = process.stack_limit.rlim_cur;
+  values[static_cast<uint32_t>(Answer::kStackHard)] = process.stack_limit.rlim_max;
   if (handlers.references.load() > 1) known &= ~bit(Answer::kActions);
   arch_put_answers(*thread.vcpu, 0, values);
   for (int number = 1; number <= kSignals; number++) arch_put_action(*thread.vcpu, number, handlers.action[number - 1]);
@@ -67,6 +73,11 @@ void answer_action(Process& process, int number) {
 void answer_break(Process& process) {
   if (!answers(process)) return;
   for_each_vcpu(process, [&](Vcpu& vcpu) { arch_put_answer(vcpu, static_cast<uint32_t>(Answer::kBreak), process.space->brk_now); });
+}
+
+void forget_stack_limit(Process& process) {
+  if (!answers(process)) return;
+  for_each_vcpu(process, [&](Vcpu& vcpu) { arch_drop_answers(vcpu, bit(Answer::kStackSoft)); });
 }
 
 void forget_actions(Process& process) {

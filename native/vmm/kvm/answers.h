@@ -1,6 +1,6 @@
 // Calls whose answer the monitor knows beforehand. Where an exit is dear they are answered in the guest's entry stub, from a
-// table in each vCPU's post page: who the thread is, where the heap ends, what a signal's action is (posix_spawn asks for 62 of
-// these in every child). The table is kept true by whoever changes what it says; what it does not know leaves the machine.
+// table in each vCPU's post page: who the thread is, where the heap ends, how far the stack may grow, that there is no rseq, what a
+// signal's action is (posix_spawn asks for 62 of these in every child). The table is kept true by whoever changes what it says; what it does not know leaves the machine.
 #pragma once
 #include <cstdint>
 
@@ -9,8 +9,8 @@ namespace tine {
 struct Process;
 struct Thread;
 
-enum class Answer : uint32_t { kPid, kTid, kUid, kGid, kEuid, kEgid, kActions, kBreak };
-constexpr uint32_t kAnswers = 8;
+enum class Answer : uint32_t { kPid, kTid, kUid, kGid, kEuid, kEgid, kActions, kBreak, kRseq, kStackSoft, kStackHard };
+constexpr uint32_t kAnswers = 11;
 
 // Writes the whole table for a thread that is about to run, or whose filters or credentials changed.
 void give_answers(Thread& thread);
@@ -18,6 +18,8 @@ void give_answers(Thread& thread);
 void answer_action(Process& process, int number);
 // The heap's end changed. With the space's lock held.
 void answer_break(Process& process);
+// The stack's limit changes: it is asked of the monitor from now on.
+void forget_stack_limit(Process& process);
 // Other processes share the handlers from now on: nobody's table tells of actions any more.
 void forget_actions(Process& process);
 // A call succeeded that may have changed what the table says.

@@ -36,6 +36,10 @@ bool PageTables::create(uint64_t reserved, const std::atomic<uint32_t>& own_root
   own_roots_ = &own_roots;
   if (!add_pool((reserved + kPoolBytes / 2 + kHugePage - 1) & ~(kHugePage - 1), behind)) return false;
   pools_[0].used = reserved;
+  // The first CPU's pages and the first tables are written at once: two calls instead of thirty faults.
+  constexpr uint64_t kFirstCpu = (kSharedCpuPages + kVcpuPages) * kPage, kFirstTables = 16 * kPage;
+  raw(SYS_madvise, arg(pools_[0].host), kFirstCpu, MADV_POPULATE_WRITE);
+  raw(SYS_madvise, arg(pools_[0].host + reserved), kFirstTables, MADV_POPULATE_WRITE);
   root_ = new_table();
   if (kSplitPageTables) new_table();
   return true;

@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "host/raw.h"
+#include "kvm/answers.h"
 #include "memory/guest_copy.h"
 #include "process/thread.h"
 #include "syscall/handlers.h"
@@ -49,6 +50,7 @@ int64_t limit(Thread& t, uint32_t resource, const rlimit64* wanted, rlimit64* ol
     if (host.rlim_max < wanted->rlim_cur) host.rlim_max = wanted->rlim_max;
     if (int64_t result = raw(SYS_prlimit64, 0, RLIMIT_NOFILE, arg(&host), 0)) return result;
   }
+  if (resource == RLIMIT_STACK) forget_stack_limit(p);
   *view = *wanted;
   return 0;
 }

@@ -170,6 +170,22 @@ static int filtered(UNUSED void *unused) {
     return syscall(SYS_gettid) <= 0;
 }
 
+static int stack_limit(UNUSED void *unused) {
+    struct rlimit64 now, wanted;
+    for (int i = 0; i < OFTEN; i++)
+        if (syscall(SYS_prlimit64, 0, RLIMIT_STACK, NULL, &now)) return 1;
+    wanted = now;
+    wanted.rlim_cur = 3 << 20;
+    for (int i = 0; i < OFTEN; i++) {
+        wanted.rlim_cur += PAGE;
+        if (syscall(SYS_prlimit64, 0, RLIMIT_STACK, &wanted, NULL) || syscall(SYS_prlimit64, 0, RLIMIT_STACK, NULL, &now)) return 2;
+        if (now.rlim_cur != wanted.rlim_cur || now.rlim_max != wanted.rlim_max) return 3;
+        if (syscall(SYS_prlimit64, 0, RLIMIT_STACK, NULL, (void *)8) != -1 || errno != EFAULT) return 4;
+        if (syscall(SYS_prlimit64, 0, RLIMIT_STACK, NULL, NULL)) return 5;
+    }
+    return 0;
+}
+
 static int ready[2], mapped[2];
 
 static int in_new_namespace(UNUSED void *unused) {
@@ -256,6 +272,7 @@ int main(void) {
     CHECK_EQ("the heap's end moves", right, OFTEN);
     syscall(SYS_brk, before);
 
+    check_child("the stack's limit", stack_limit, NULL, "exit 0");
     check_child("a filter that refuses them", filtered, NULL, "exit 0");
     user_namespace();
 

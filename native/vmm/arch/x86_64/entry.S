@@ -70,7 +70,7 @@ tine_stub_trapped:                # The trap alone may cost 30 µs: the monitor 
     decl POST+200(%rip)
     js tine_stub_post
 tine_stub_look:
-    .irp number, 13, 12, 39, 186, 102, 104, 107, 108
+    .irp number, 13, 12, 39, 186, 102, 104, 107, 108, 302, 334
     cmp $\number, %rax
     je 1f
     .endr
@@ -100,7 +100,12 @@ tine_stub_answering:              # from here all three may change
 2:
     .set INDEX, INDEX+1
     .endr
-    jmp 8f
+    cmp $302, %eax
+    je 5f
+    test $0x100, %ecx             # rseq
+    jz 8f
+    mov POST+208(%rip), %rax
+    jmp 7f
 3:  test %rdi, %rdi               # brk: only what it is
     jnz 8f
     test $0x80, %cl
@@ -135,6 +140,24 @@ tine_stub_answering:              # from here all three may change
     mov POST+192(%rip), %eax
     cmp POST+196(%rip), %eax
     jne 8f
+    xor %eax, %eax
+    jmp 7f
+5:  test $0x200, %ecx             # prlimit64: only what one's own stack limit is
+    jz 8f
+    test %rdi, %rdi
+    jnz 8f
+    cmp $3, %rsi
+    jne 8f
+    test %rdx, %rdx
+    jnz 8f
+    mov %r10, %rcx                # in the user's half, not NULL
+    sub $1, %rcx
+    shr $47, %rcx
+    jnz 8f
+    mov POST+216(%rip), %rax
+    mov %rax, (%r10)
+    mov POST+224(%rip), %rax
+    mov %rax, 8(%r10)
     xor %eax, %eax
 7:  mov %rax, POST+88(%rip)
     jmp tine_stub_done

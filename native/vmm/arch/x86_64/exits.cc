@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 
 #include "arch/arch.h"
 #include "arch/post.h"
@@ -239,9 +240,13 @@ Exit arch_classify(Vcpu& vcpu, int64_t result, ExceptionInfo& e) {
 void arch_put_answers(Vcpu& vcpu, uint32_t known, const uint64_t* values) {
   PostPage& page = *arch_post_page(vcpu);
   std::memcpy(page.answers, values, sizeof page.answers);
+  std::memcpy(page.more, values + std::size(page.answers), sizeof page.more);
   page.known.store(known, std::memory_order_release);
 }
-void arch_put_answer(Vcpu& vcpu, uint32_t answer, uint64_t value) { __atomic_store_n(&arch_post_page(vcpu)->answers[answer], value, __ATOMIC_RELEASE); }
+void arch_put_answer(Vcpu& vcpu, uint32_t answer, uint64_t value) {
+  PostPage& page = *arch_post_page(vcpu);
+  __atomic_store_n(answer < std::size(page.answers) ? &page.answers[answer] : &page.more[answer - std::size(page.answers)], value, __ATOMIC_RELEASE);
+}
 void arch_put_action(Vcpu& vcpu, int number, const GuestAction& action) {
   PostPage& page = *arch_post_page(vcpu);
   const uint32_t version = page.version.load(std::memory_order_relaxed);
