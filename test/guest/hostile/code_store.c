@@ -126,7 +126,7 @@ int main(void) {
         write_pages(name, (char)('a' + i % 20));
     }
     write_pages("evil", 'E');
-    sleep_ms(3100);
+    sleep_ms(2100);
     survive("written by way of /proc/self/mem while they are mapped", by_memory, NULL);
     survive("made writable while they are mapped", by_protection, NULL);
     survive("another file put behind the descriptor", by_descriptor, NULL);

@@ -423,7 +423,7 @@ int main(int count, char **words) {
     }
     MUST(truncate("short", 2 * (off_t)PAGE + 100) == 0);
     copy_program("program", 'a');
-    sleep_ms(3100);  // files that changed this very moment are another matter, below
+    sleep_ms(2100);  // files that changed this very moment are another matter, below
 
     char *early = load("library"), *ours = load("library"), *theirs = load("library");
     CHECK("read and run", wrong(early, 1) == 0 && wrong(ours, 1) == 0);
@@ -466,7 +466,7 @@ int main(int count, char **words) {
     CHECK_EQ("a program too", mark_of("./program"), 'c');
     write_library("new", 8, ALL);
     CHECK_EQ("a file just made", wrong_anew("new", 8), 0);
-    sleep_ms(3100);
+    sleep_ms(2100);
     CHECK("a file that has settled", wrong_anew("changing", 7) == 0 && wrong_anew("changing", 7) == 0);
     CHECK("a program that has settled", mark_of("./program") == 'c' && mark_of("./program") == 'c');
     CHECK_EQ("one that was new", wrong_anew("new", 8), 0);
