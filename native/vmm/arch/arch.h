@@ -140,6 +140,8 @@ void arch_open_write_key(int key, bool open);
 
 // ---- registers (user form) ----------------------------------------------------------------------------
 uint64_t guest_ip(Thread&);
+// The call being served goes back to another place.
+void set_guest_return(Thread&, uint64_t ip);
 uint64_t guest_sp(Thread&);
 uint32_t guest_call_number(Vcpu&);
 void guest_call_arguments(Vcpu&, uint64_t (&a)[6]);

@@ -80,6 +80,14 @@ bool AddressSpace::is_free(uint64_t start, uint64_t bytes) {
   return it == vmas_.begin() || std::prev(it)->second.end <= start;
 }
 
+bool AddressSpace::is_free_of_guests(uint64_t start, uint64_t bytes) {
+  auto it = vmas_.upper_bound(start);
+  if (it != vmas_.begin()) --it;
+  for (; it != vmas_.end() && it->first < start + bytes; ++it)
+    if (it->second.end > start && !(it->second.flags & kVmaHidden)) return false;
+  return true;
+}
+
 // Lowest address of the highest gap below `high` that holds `bytes`, as Linux's top-down search; 0: none.
 // A program with thousands of mappings must not have them all walked each time: gaps that lie above `search_from_`
 // and below mmap_top are known to hold at most `widest_skipped_` bytes.

@@ -180,6 +180,7 @@ class AddressSpace {
   void merge_around(uint64_t start, uint64_t end);
   uint64_t search(uint64_t bytes, uint64_t alignment, uint64_t low, uint64_t high);
   bool is_free(uint64_t start, uint64_t bytes);
+  bool is_free_of_guests(uint64_t start, uint64_t bytes);  // ... but for hidden mappings
   bool add_extent(uint64_t start, uint64_t end);
   bool sync_pools();
   int64_t check_limits(Thread& t, uint64_t bytes, uint32_t prot, uint32_t flags, uint64_t replaced);

@@ -169,6 +169,13 @@ uint64_t CallSites::original(uint64_t ip) {
   return site ? arch_call_original(*site, ip) : ip;
 }
 
+uint64_t CallSites::return_after_leaving(uint64_t ip) {
+  Guard guard(space_.lock);
+  auto it = gone_.upper_bound(ip);
+  if (it == gone_.begin() || ip - std::prev(it)->first >= kCallSlotBytes) return ip;
+  return arch_call_original(std::prev(it)->second, ip);
+}
+
 void CallSites::put_back(const CallSite& site) {
   uint8_t now[kCallSiteBytes], jump[kCallSiteBytes];
   arch_make_call_jump(site, jump);
@@ -195,6 +202,7 @@ void CallSites::leave(uint64_t start, uint64_t end) {
       auto it = sites_.find(at);
       if (!at || it == sites_.end()) continue;
       put_back(it->second);
+      gone_[it->second.slot] = it->second;
       sites_.erase(it);
     }
     space_.unmap_hidden(region->start, kRegionBytes);
@@ -202,6 +210,7 @@ void CallSites::leave(uint64_t start, uint64_t end) {
     left = true;
   }
   if (!left) return;
+  times_left_.fetch_add(1, std::memory_order_acq_rel);
   for (auto& one : done_) one.store(0, std::memory_order_relaxed);
 }
 

@@ -34,6 +34,9 @@ class CallSites {
   uint64_t original(uint64_t ip);
   // The guest maps something over [start, end): sites whose slots lie there get their code back. With the lock held.
   void leave(uint64_t start, uint64_t end);
+  // How often that gave slots up. A call that began before would go back into one: where it goes on instead.
+  uint32_t times_left() const { return times_left_.load(std::memory_order_acquire); }
+  uint64_t return_after_leaving(uint64_t ip);
   // Code in [start, end) moves, and its jumps would lead elsewhere: it is as the file has it. With the lock held.
   void restore(uint64_t start, uint64_t end);
 
@@ -56,6 +59,8 @@ class CallSites {
   std::atomic<uint64_t> once_[kRemembered] = {};  // called once
   std::map<uint64_t, CallSite> sites_;            // by the address of the changed code
   std::vector<Region> regions_;
+  std::map<uint64_t, CallSite> gone_;  // by the slot that is no more
+  std::atomic<uint32_t> times_left_{0};
   std::atomic<bool> any_{false};
 };
 

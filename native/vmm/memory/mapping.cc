@@ -175,9 +175,10 @@ int64_t AddressSpace::map_locked(Thread& t, MapRequest q) {
     }
     if (!guest_range_ok(at, q.bytes)) return -ENOMEM;
     if (at < kMinimumAddress) return -EPERM;
+    // Hidden mappings make room, but not for a mapping that cannot be made.
+    if ((q.flags & MAP_FIXED_NOREPLACE) && !is_free_of_guests(at, q.bytes)) return -EEXIST;
     call_sites.leave(at, at + q.bytes);
     if (!is_free(at, q.bytes)) {
-      if (q.flags & MAP_FIXED_NOREPLACE) return -EEXIST;
       for (auto it = vmas_.lower_bound(at); it != vmas_.end() && it->first < at + q.bytes; ++it) replaced += it->second.bytes();
     }
   } else {

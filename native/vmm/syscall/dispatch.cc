@@ -106,7 +106,10 @@ int64_t serve(Call& call) {
   const bool posted = call.thread.posted;
   const int pid = call.thread.process->pid;
   const uint64_t began = arch_ticks();
+  CallSites& sites = call.thread.process->space->call_sites;
+  const uint32_t left = sites.times_left();
   const int64_t result = check_and_answer(call);
+  if (sites.times_left() != left) [[unlikely]] set_guest_return(call.thread, sites.return_after_leaving(guest_ip(call.thread)));
   // A fork's child comes back here too: the call was its parent's.
   if (call.thread.process->pid == pid) count_call(number, posted, arch_ticks() - began);
   return result;

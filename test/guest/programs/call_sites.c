@@ -159,20 +159,43 @@ static void thrown_away(void) {
     CHECK_EQ("calls from code that was writable", calls_of_many_kinds(20), 0);
 }
 
-/// Everything free near libc is mapped over.
+static int gate[2];
+static _Atomic int waiting;
+/// Waits in a call that returns to a place which is mapped over meanwhile.
+static void *waits(void *unused) {
+    (void)unused;
+    char byte[2] = {0, 0};
+    for (int i = 0; i < 20; i++) syscall(SYS_getppid);
+    atomic_fetch_add(&waiting, 1);
+    long first = syscall(SYS_read, gate[0], &byte[0], 1), second = read(gate[0], &byte[1], 1);
+    return (void *)(long)(first == 1 && second == 1 && byte[0] == 'x' && byte[1] == 'x');
+}
+
+/// Everything free near libc is mapped over, by one who makes calls there, while others are in calls.
 static void mapped_over(void) {
+    pthread_t threads[2];
+    MUST(pipe(gate) == 0);
+    for (int i = 0; i < 2; i++) MUST(pthread_create(&threads[i], NULL, waits, NULL) == 0);
+    while (atomic_load(&waiting) < 2) sched_yield();
+    sleep_ms(20);
     read_code_ranges();
     uintptr_t libc = (uintptr_t)dlsym(RTLD_DEFAULT, "read");
     int taken = 0;
-    for (uintptr_t at = (libc & ~(uintptr_t)0xffff) - (8 << 20); at < libc + (8 << 20); at += 16 * PAGE) {
+    for (uintptr_t at = (libc & ~(uintptr_t)0xffff) - (8 << 20); at < libc + (8 << 20); at += 8 * PAGE) {
         unsigned char resident;
         if (mincore((void *)at, PAGE, &resident) == 0 || errno != ENOMEM) continue;
-        void *got = mmap((void *)at, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+        void *got = (void *)syscall(SYS_mmap, at, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
         if (got == MAP_FAILED) continue;
         memset(got, 0xcc, PAGE);
         taken++;
     }
     CHECK("room was found", taken > 10);
+    MUST(write(gate[1], "xxxx", 4) == 4);
+    for (int i = 0; i < 2; i++) {
+        void *right;
+        pthread_join(threads[i], &right);
+        CHECK("a call that began before", right != NULL);
+    }
     CHECK_EQ("calls with everything near mapped over", calls_of_many_kinds(20), 0);
     check_child("and in a child", in_fork, NULL, "exit 0");
 }

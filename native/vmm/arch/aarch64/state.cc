@@ -8,6 +8,7 @@
 namespace tine {
 
 uint64_t guest_ip(Thread& t) { return frame(*t.vcpu).state.pc; }
+void set_guest_return(Thread& t, uint64_t ip) { frame(*t.vcpu).state.pc = ip; }
 uint64_t arch_call_return(Vcpu& vcpu) { return frame(vcpu).state.pc; }
 uint64_t guest_sp(Thread& t) { return frame(*t.vcpu).state.sp; }
 

@@ -21,6 +21,14 @@ void dirty(Vcpu& vcpu) { vcpu.run->kvm_dirty_regs |= KVM_SYNC_X86_REGS; }
 }  // namespace
 
 uint64_t guest_ip(Thread& t) { return t.posted ? arch_post_page(*t.vcpu)->return_address : regs(*t.vcpu).rip; }
+void set_guest_return(Thread& t, uint64_t ip) {
+  if (t.posted) {
+    arch_post_page(*t.vcpu)->return_address = ip;
+    return;
+  }
+  regs(*t.vcpu).rip = regs(*t.vcpu).rcx = ip;
+  dirty(*t.vcpu);
+}
 uint64_t guest_sp(Thread& t) { return regs(*t.vcpu).rsp; }
 
 uint64_t arch_call_return(Vcpu& vcpu) { return regs(vcpu).rip; }
