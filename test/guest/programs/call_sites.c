@@ -182,8 +182,6 @@ static void mapped_over(void) {
     uintptr_t libc = (uintptr_t)dlsym(RTLD_DEFAULT, "read");
     int taken = 0;
     for (uintptr_t at = (libc & ~(uintptr_t)0xffff) - (8 << 20); at < libc + (8 << 20); at += 8 * PAGE) {
-        unsigned char resident;
-        if (mincore((void *)at, PAGE, &resident) == 0 || errno != ENOMEM) continue;
         void *got = (void *)syscall(SYS_mmap, at, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
         if (got == MAP_FAILED) continue;
         memset(got, 0xcc, PAGE);
