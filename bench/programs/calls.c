@@ -25,6 +25,7 @@ static char buffer[kPage];
 static int ping[2], pong[2];
 
 static void GetParent(void) { syscall(SYS_getppid); }
+static void GetUser(void) { syscall(SYS_getuid); }
 static void ReadPage(void) { Require(pread(file, buffer, kPage, 0) == kPage, "pread"); }
 static void OpenClose(void) { Require(close(open("/proc/self/exe", O_RDONLY)) == 0, "open"); }
 static void ReadClock(void) { NowMicroseconds(); }
@@ -176,6 +177,7 @@ int main(int count, char **arguments) {
   Require(file >= 0 && ftruncate(file, (off_t)kPages * kPage) == 0, "memfd_create");
   for (int page = 0; page < kPages; ++page) Require(pwrite(file, buffer, kPage, (off_t)page * kPage) == kPage, "pwrite");
   Measure("getppid", GetParent);
+  Measure("getuid", GetUser);
   Measure("clock_gettime", ReadClock);
   Measure("pread-4k", ReadPage);
   Measure("fstat", Status);
