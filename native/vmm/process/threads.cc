@@ -200,10 +200,10 @@ void leave_robust_lists(Process& process) {
 
 void lock_for_fork(Thread& thread) {
   Process& p = *thread.process;
-  p.handlers->lock.lock();
-  p.threads_lock.lock();
   p.space->lock.lock();
   p.space->vm.lock_for_fork();
+  p.handlers->lock.lock();
+  p.threads_lock.lock();
   blocks_lock.lock();
   heap_lock().lock();
 }
