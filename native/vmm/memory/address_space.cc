@@ -134,6 +134,15 @@ uint64_t AddressSpace::search(uint64_t bytes, uint64_t alignment, uint64_t low, 
   }
 }
 
+bool AddressSpace::has_hidden(uint64_t start, uint64_t bytes) {
+  Guard guard(lock);
+  auto it = vmas_.upper_bound(start);
+  if (it != vmas_.begin()) --it;
+  for (; it != vmas_.end() && it->first < start + bytes; ++it)
+    if (it->second.end > start && (it->second.flags & kVmaHidden)) return true;
+  return false;
+}
+
 uint64_t AddressSpace::writable_from(GuestAddr start, uint64_t bytes) {
   Guard guard(lock);
   uint64_t done = 0;

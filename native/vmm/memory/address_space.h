@@ -114,6 +114,8 @@ class AddressSpace {
       if (!(vma.flags & kVmaHidden)) f(vma);
   }
   uint64_t mapped_bytes() const { return mapped_bytes_; }
+  // Whether something of the monitor's own lies in [start, start + bytes).
+  bool has_hidden(uint64_t start, uint64_t bytes);
   // How much of [start, start + bytes) the guest can write, from its beginning.
   uint64_t writable_from(GuestAddr start, uint64_t bytes);
   // Runs of pages whose code call_sites changed, as [start, end).

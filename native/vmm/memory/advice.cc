@@ -45,7 +45,7 @@ int64_t AddressSpace::advise(uint64_t address, uint64_t bytes, int advice) {
   for (auto it = vmas_.upper_bound(address) == vmas_.begin() ? vmas_.begin() : std::prev(vmas_.upper_bound(address));
        it != vmas_.end() && it->first < end; ++it) {
     Vma& vma = it->second;
-    if (vma.end <= at) continue;
+    if (vma.end <= at || (vma.flags & kVmaHidden)) continue;
     if (vma.start > at) gap = true;
     uint64_t from = std::max(vma.start, at), to = std::min(vma.end, end);
     // On the host these pages could be written (memory/write_key.h).
@@ -74,7 +74,7 @@ int64_t AddressSpace::advise(uint64_t address, uint64_t bytes, int advice) {
     split_at(address);
     split_at(end);
     for (auto it = vmas_.lower_bound(address); it != vmas_.end() && it->first < end; ++it)
-      it->second.flags = (it->second.flags | set) & ~clear;
+      if (!(it->second.flags & kVmaHidden)) it->second.flags = (it->second.flags | set) & ~clear;
   }
   return gap ? -ENOMEM : result;
 }

@@ -58,10 +58,12 @@ int64_t sys_mremap(Call& c) { return space(c).remap(c.thread, c.a[0], c.a[1], c.
 int64_t sys_brk(Call& c) { return space(c).set_break(c.thread, c.a[0]); }
 int64_t sys_madvise(Call& c) { return space(c).advise(c.a[0], c.a[1], static_cast<int>(c.a[2])); }
 
-// Ranges the host answers for by itself: mapped or ENOMEM, with the mirrored mapping as truth.
+// Ranges the host answers for by itself: mapped or ENOMEM, with the mirrored mapping as truth. What the guest does not know
+// is a hole in them.
 static int64_t pass_range(Call& c, long number, uint64_t third) {
   if (c.a[0] && !guest_range_ok(c.a[0], 0)) return -ENOMEM;
   if (c.a[1] && !guest_range_ok(c.a[0], c.a[1])) return -ENOMEM;
+  if (space(c).has_hidden(c.a[0], c.a[1])) return -ENOMEM;
   return host_call(c.thread, number, hp(c.ptr(0)), c.a[1], third);
 }
 

@@ -180,14 +180,18 @@ static void mapped_over(void) {
     sleep_ms(20);
     read_code_ranges();
     uintptr_t libc = (uintptr_t)dlsym(RTLD_DEFAULT, "read");
-    int taken = 0;
+    int taken = 0, wrong = 0;
     for (uintptr_t at = (libc & ~(uintptr_t)0xffff) - (8 << 20); at < libc + (8 << 20); at += 8 * PAGE) {
+        unsigned char resident;
+        bool hole = mincore((void *)at, PAGE, &resident) != 0 && errno == ENOMEM;
+        if (hole) wrong += madvise((void *)at, PAGE, MADV_DONTNEED) == 0 || madvise((void *)at, PAGE, MADV_DONTFORK) == 0;
         void *got = (void *)syscall(SYS_mmap, at, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
         if (got == MAP_FAILED) continue;
         memset(got, 0xcc, PAGE);
         taken++;
     }
     CHECK("room was found", taken > 10);
+    CHECK_EQ("and was nothing before", wrong, 0);
     MUST(write(gate[1], "xxxx", 4) == 4);
     for (int i = 0; i < 2; i++) {
         void *right;
