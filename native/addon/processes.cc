@@ -4,6 +4,7 @@
 #include "support.h"
 
 #include <csignal>
+#include <cstring>
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/prctl.h>
@@ -81,7 +82,8 @@ Napi::Value spawn(const Napi::CallbackInfo &info) {
 
     SpawnAttributes attributes;
     sigset_t every, none;
-    sigfillset(&every);
+    // Not sigfillset: it leaves out the C library's own two, 32 and 33, and those the child would then ignore.
+    memset(&every, 0xff, sizeof every);
     sigemptyset(&none);
     short flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
     if (info[5].ToBoolean()) flags |= POSIX_SPAWN_SETSID;

@@ -42,6 +42,9 @@ bool procfs_is_helper(Thread& thread, const ProcEntry& entry, int64_t tid);
 // How many of them there are.
 uint64_t procfs_helpers(Thread& thread, const ProcEntry& entry);
 
+// Waits, half a second at most, until another process of the guest's has the name of its program (starting.cc).
+void procfs_await_start(Thread& thread, const ProcEntry& entry);
+
 // Whole content of a file, from where it stands.
 bool procfs_read_all(int fd, std::string& content);
 // The target of a link; `path` may be "" for the link that `directory` itself is. Empty: an error.

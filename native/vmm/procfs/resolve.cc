@@ -111,6 +111,13 @@ int64_t procfs_open(Thread& thread, int directory, const char* path, uint64_t fl
 
 namespace {
 
+// The name of a descriptor, or of a task, that the guest does not have: links are not followed here, and so not met.
+int64_t judge_number(Thread& thread, int fd, const char* text) {
+  const size_t length = strlen(text);
+  if (length == 0 || text[length - 1] < '0' || text[length - 1] > '9' || !procfs_is_procfs(fd)) return 0;
+  return procfs_answer(thread, procfs_entry(thread, fd), fd, O_PATH).error == -ENOENT ? -ENOENT : 0;
+}
+
 // -EMFILE: could not be judged.
 int64_t judge_path(Thread& thread, int directory, char* text, bool follow) {
   open_how how{};
@@ -118,8 +125,9 @@ int64_t judge_path(Thread& thread, int directory, char* text, bool follow) {
   how.resolve = RESOLVE_NO_MAGICLINKS;
   const int64_t fd = raw(SYS_openat2, static_cast<uint64_t>(directory), arg(text), arg(&how), sizeof how);
   if (!is_error(fd)) {
+    const int64_t error = judge_number(thread, static_cast<int>(fd), text);
     raw(SYS_close, fd);
-    return 0;
+    return error;
   }
   if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM) return fd;
   if (fd != -ELOOP) return 0;
@@ -150,7 +158,11 @@ int64_t read_link(Thread& thread, int directory, const char* path, char* out, si
   }
   char target[PATH_MAX];
   int64_t length = raw(SYS_readlinkat, static_cast<uint64_t>(fd), arg(""), arg(target), sizeof target);
-  if (length == -ENOENT && path[0]) length = -EINVAL;  // not a link
+  if (length == -ENOENT && path[0]) {
+    // Not a link; or one of procfs that leads nowhere, such as the program of a process that has ended.
+    struct stat status {};
+    if (raw(SYS_fstat, static_cast<uint64_t>(fd), arg(&status)) != 0 || !S_ISLNK(status.st_mode)) length = -EINVAL;
+  }
   if (length > 0 && procfs_is_procfs(static_cast<int>(fd))) {
     const ProcEntry entry = procfs_entry(thread, static_cast<int>(fd));
     Link link = Link::ordinary;

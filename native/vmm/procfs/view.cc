@@ -260,6 +260,7 @@ ProcAnswer procfs_answer(Thread& thread, const ProcEntry& entry, int fd, int fla
     answer.error = -ENOENT;
     return answer;
   }
+  if (!(flags & O_PATH) && (entry.place == "comm" || is_text(entry.place))) procfs_await_start(thread, entry);
   if (!procfs_is_sensitive(entry) || !procfs_is_monitor(thread, entry)) return answer;
   if (entry.in("fd") || entry.in("fdinfo")) {
     if (procfs_in_block(thread, entry, whole_number(entry.name))) answer.error = -ENOENT;

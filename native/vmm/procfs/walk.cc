@@ -46,6 +46,7 @@ int64_t procfs_judge_link(Thread& thread, const ProcEntry& entry, Link& link) {
   if (!procfs_is_monitor(thread, entry)) return 0;
   if (entry.in("map_files")) return -EPERM;
   if (entry.in("fd")) return procfs_in_block(thread, entry, whole_number(entry.name)) ? -ENOENT : 0;
+  procfs_await_start(thread, entry);
   link = Link::executable;
   return 0;
 }

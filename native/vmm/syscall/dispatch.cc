@@ -19,7 +19,7 @@ namespace {
 [[gnu::noinline]] int64_t pass_with_paths(Call& call, const PassSpec& spec, uint64_t (&host)[6]) {
   HostPath paths[2];
   int used = 0;
-  bool follow = spec.at_flags < 0 || (call.a[spec.at_flags] & AT_SYMLINK_NOFOLLOW) == 0;
+  bool follow = spec.at_flags < 0 ? spec.follows : (call.a[spec.at_flags] & AT_SYMLINK_NOFOLLOW) == 0;
   for (int i = 0; i < 6; ++i) {
     uint8_t bit = static_cast<uint8_t>(1u << i);
     if ((spec.paths & bit) == 0) continue;

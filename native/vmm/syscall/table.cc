@@ -32,6 +32,7 @@ consteval PassSpec parse(const char* text) {
       case 'd': spec.directories |= bit; break;
       case 's':
       case 'p': spec.pointers |= bit; break;
+      case 'l': spec.follows = false; [[fallthrough]];
       case 'S': spec.paths |= bit; break;
       default: __builtin_abort();  // a letter that does not exist: the constant expression fails to compile
     }

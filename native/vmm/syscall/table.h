@@ -16,6 +16,7 @@ struct PassSpec {
   uint8_t pointers = 0;       // strings included
   uint8_t paths = 0;          // those that may meet a magic link
   int8_t at_flags = -1;       // the argument that may hold AT_SYMLINK_NOFOLLOW
+  bool follows = true;        // a link at the end of the path, where there are no such flags
   Gate gate = Gate::none;
   bool makes_descriptor = false;
 };

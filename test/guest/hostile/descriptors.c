@@ -38,10 +38,11 @@ static int finds_any(void *unused) {
         if (mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0) != MAP_FAILED || mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 0) != MAP_FAILED) return 77;
         snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
         if (open(path, O_RDONLY) != -1 || access(path, F_OK) != -1 || readlink(path, (char *)&status, 1) != -1) return 77;
+        if (lstat(path, &status) != -1 || fstatat(AT_FDCWD, path, &status, AT_SYMLINK_NOFOLLOW) != -1 || lchown(path, -1, -1) != -1) return 77;
         snprintf(path, sizeof path, "/dev/fd/%d", fd);
         if (open(path, O_RDONLY) != -1) return 77;
         snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
-        if (open(path, O_RDONLY) != -1) return 77;
+        if (open(path, O_RDONLY) != -1 || stat(path, &status) != -1 || access(path, F_OK) != -1) return 77;
         snprintf(path, sizeof path, "/proc/self/task/%d/fd/%d", getpid(), fd);
         if (open(path, O_RDONLY) != -1) return 77;
         snprintf(path, sizeof path, "/proc/thread-self/fd/%d", fd);

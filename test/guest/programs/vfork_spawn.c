@@ -112,6 +112,40 @@ int main(int argc, char **argv) {
     posix_spawnattr_setsigdefault(&attributes, &defaults);
     posix_spawnattr_setpgroup(&attributes, 0);
     signal(SIGUSR1, SIG_IGN);
+    // Linux lets the parent go on an instant before a program has its name: until then it is the spawner's.
+    int told = 0, gone = 0;
+    char own_name[32] = "", own_link[256] = "";
+    int own = open("/proc/self/comm", O_RDONLY);
+    MUST(read(own, own_name, sizeof own_name - 1) > 0 && readlink("/proc/self/exe", own_link, sizeof own_link - 1) > 0);
+    close(own);
+    for (int i = 0; i < 20; i++) {
+        char *const sleeps[] = {"sleep", "30", NULL};
+        char path[64], name[32] = "", link[256] = "", stat_line[64] = "", want[64], early[64];
+        pid_t asleep = -1;
+        if (posix_spawnp(&asleep, "sleep", NULL, NULL, sleeps, environ) != 0) break;
+        const struct { const char *file; char *to; size_t room; } files[] = {{"stat", stat_line, 63}, {"comm", name, 31}};
+        for (size_t n = 0; n < COUNT(files); n++) {
+            snprintf(path, sizeof path, "/proc/%d/%s", asleep, files[(n + i) % 2].file);
+            int fd = open(path, O_RDONLY);
+            if (read(fd, files[(n + i) % 2].to, files[(n + i) % 2].room) < 0) *name = 0;
+            close(fd);
+        }
+        snprintf(path, sizeof path, "/proc/%d/exe", asleep);
+        if (readlink(path, link, sizeof link - 1) < 0) *link = 0;
+        snprintf(want, sizeof want, "%d (sleep) ", asleep);
+        snprintf(early, sizeof early, "%d (%.*s) ", asleep, (int)strlen(own_name) - 1, own_name);
+        if (strcmp(name, "sleep\n") != 0 && strcmp(name, own_name) != 0) CHECK_EQ(name, 0, 1);
+        else if (strncmp(stat_line, want, strlen(want)) != 0 && strncmp(stat_line, early, strlen(early)) != 0) CHECK_EQ(stat_line, 0, 1);
+        else if (strstr(link, "/sleep") == NULL && strcmp(link, own_link) != 0) CHECK_EQ(link, 0, 1);
+        else told++;
+        kill(asleep, SIGKILL);
+        siginfo_t ended;
+        waitid(P_PID, (id_t)asleep, &ended, WEXITED | WNOWAIT);
+        gone += readlink(path, link, sizeof link) == -1 && errno == ENOENT;
+        waitpid(asleep, NULL, 0);
+    }
+    CHECK_EQ("processes just spawned have names and programs that they have or had", told, 20);
+    CHECK_EQ("ended ones have no program", gone, 20);
     char *const state[] = {"x", "--state", NULL};
     CHECK_EQ("posix_spawn with attributes and actions", spawn(self, state, &actions, &attributes, &status), 0);
     CHECK_EQ("they took effect", status, EXITED(15));

@@ -86,6 +86,14 @@ int64_t load_cpuid(int kvm_fd) {
       entry.edx &= ~((1u << 20) | (1u << 22) | (1u << 24) | (1u << 25));
       entry.ebx &= ~((1u << 14) | (1u << 4) | (1u << 11));
     }
+    if (entry.function == 0x80000001) {
+      uint32_t a, b, c, d;
+      __cpuid(0x80000001, a, b, c, d);
+      entry.ecx |= c & bit_ABM;
+    }
+    // KVM leaves the processor's name to whoever makes the machine.
+    if (entry.function >= 0x80000002 && entry.function <= 0x80000004)
+      __cpuid(entry.function, entry.eax, entry.ebx, entry.ecx, entry.edx);
   }
   cpuid_ready = true;
   return 0;
