@@ -39,6 +39,7 @@ constexpr uint64_t kWatch = 100 * kMicrosecond;       // and for the next after 
 constexpr uint64_t kRunnerWatch = 20 * kMicrosecond;  // the runner waits so long awake to be sent in again
 constexpr uint64_t kStubWatch = 50 * kMicrosecond;    // the stub waits so long for its call, and leaves after that
 constexpr uint64_t kWorthWaiting = 35 * kMicrosecond;  // calls that take longer are not waited for the next time
+constexpr int64_t kUnneeded = 30'000'000;              // ns without work after which a runner ends
 constexpr uint32_t kMissLimit = 8;
 constexpr uint64_t kFirstRest = 2000 * kMicrosecond, kLongestRest = 100'000 * kMicrosecond;
 
@@ -72,7 +73,11 @@ uint32_t stub_rounds() {
 
 PostPage& post_page(Thread& t) { return *arch_post_page(*t.vcpu); }
 
-void futex_wait(std::atomic<uint32_t>& word, uint32_t seen) { raw(SYS_futex, arg(&word), FUTEX_WAIT_PRIVATE, seen, 0); }
+// False: nothing happened for as long.
+bool futex_wait_for(std::atomic<uint32_t>& word, uint32_t seen, int64_t nanoseconds) {
+  const timespec limit{0, nanoseconds};
+  return raw(SYS_futex, arg(&word), FUTEX_WAIT_PRIVATE, seen, arg(&limit)) != -ETIMEDOUT;
+}
 void futex_wake(std::atomic<uint32_t>& word) { raw(SYS_futex, arg(&word), FUTEX_WAKE_PRIVATE, 1); }
 
 void runner_main(void* raw_runner) {
@@ -93,7 +98,11 @@ void runner_main(void* raw_runner) {
       raw(SYS_exit, 0);
     }
     if (phase != Runner::kRun) {
-      futex_wait(r.phase, phase);
+      // A thread that sleeps or only computes needs none, and it would count as the container's for all that time.
+      if (!futex_wait_for(r.phase, phase, kUnneeded)) {
+        uint32_t idle = Runner::kIdle;
+        if (r.phase.compare_exchange_strong(idle, Runner::kGone)) raw(SYS_exit, 0);
+      }
       continue;
     }
     Vcpu& vcpu = *r.owner->vcpu;
@@ -111,6 +120,7 @@ void runner_main(void* raw_runner) {
 
 bool start_runner(Thread& t) {
   Pairing& p = t.pairing;
+  if (p.runner && p.runner->phase.load() == Runner::kGone) retire_runner(t);
   if (p.runner) return true;
   Thread* block = new_thread_block();
   if (!block) return false;
@@ -143,10 +153,13 @@ void rest(Thread& t) {
   p.hot = p.misses = 0;
 }
 
-void send_in(Thread& t) {
+// False: it has just ended.
+bool send_in(Thread& t) {
   Runner& r = *t.pairing.runner;
-  r.phase.store(Runner::kRun, std::memory_order_release);
+  uint32_t idle = Runner::kIdle;
+  if (!r.phase.compare_exchange_strong(idle, Runner::kRun)) return false;
   futex_wake(r.phase);
+  return true;
 }
 
 void kick(Runner& r) {
@@ -245,12 +258,12 @@ int64_t wait_paired(Thread& t) {
 
 int64_t enter_guest(Thread& t) {
   Pairing& p = t.pairing;
+  if (p.active && !send_in(t)) unpair(t);
   if (!p.active) {
     // A runner was here before: the guest's signals have to interrupt again.
     if (t.vcpu->masks_signals) t.vcpu->mask_signals(nullptr);
     return t.vcpu->enter();
   }
-  send_in(t);
   return wait_paired(t);
 }
 
@@ -313,14 +326,16 @@ void retire_runner(Thread& t) {
   if (!p.runner) return;
   Thread* block = p.runner->block;
   uint32_t* alive = alive_word(block);
-  p.runner->phase.store(Runner::kQuit, std::memory_order_release);
+  const bool gone = p.runner->phase.exchange(Runner::kQuit) == Runner::kGone;
   futex_wake(p.runner->phase);
   for (uint32_t seen; alive && (seen = __atomic_load_n(alive, __ATOMIC_ACQUIRE)) != 0;)
     raw(SYS_futex, arg(alive), FUTEX_WAIT, seen, 0);
   // That word is cleared a moment before the task is out of its group, which is what unshare and setns look at.
   const auto pid = static_cast<uint64_t>(t.process->pid), tid = static_cast<uint64_t>(p.runner->tid.load());
   const timespec moment{0, 20'000};
-  while (raw(SYS_tgkill, pid, tid, 0) == 0) raw(SYS_nanosleep, arg(&moment), 0);
+  // Of one that ended long ago the number may be another task's by now.
+  constexpr int kLongEnough = 50;
+  for (int i = 0; (!gone || i < kLongEnough) && raw(SYS_tgkill, pid, tid, 0) == 0; i++) raw(SYS_nanosleep, arg(&moment), 0);
   release_thread_block(block);
   delete p.runner;
   p.runner = nullptr;
@@ -333,8 +348,8 @@ void dismiss_runner(Thread& t) {
   t.pairing.runner = nullptr;
   abandon_thread_block(r->block);
   r->frees_itself = true;
-  r->phase.store(Runner::kQuit, std::memory_order_release);
-  futex_wake(r->phase);
+  if (r->phase.exchange(Runner::kQuit) == Runner::kGone) delete r;  // it looks at nothing any more
+  else futex_wake(r->phase);
 }
 
 void forget_runner(Thread& t) { t.pairing = Pairing{}; }

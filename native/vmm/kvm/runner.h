@@ -15,7 +15,7 @@ constexpr char kRunnerName[] = "tine runner";
 enum class Exitless : int { kAuto, kOff, kOn };
 
 struct Runner {
-  enum Phase : uint32_t { kIdle, kRun, kExited, kQuit };
+  enum Phase : uint32_t { kIdle, kRun, kExited, kQuit, kGone };  // kGone: nobody needed it for a while, and it ended
   std::atomic<uint32_t> phase{kIdle};
   int64_t result = 0;          // KVM_RUN's
   Thread* owner = nullptr;

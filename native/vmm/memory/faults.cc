@@ -162,7 +162,7 @@ bool AddressSpace::fill_run(const Vma& vma, uint64_t page, bool written) {
     if (known.mapping != vma.start || (known.end != page && known.start != page + kPage)) continue;
     run = &known;
     if (!mostly_touched(known.start, known.end)) break;
-    brought = written;
+    brought = written && !(vma.flags & kVmaJit);  // a fork may have to copy it
     const uint64_t bytes = std::min(2 * (known.end - known.start), kLongestRun);
     if (known.end == page) from = page, to = page + bytes;
     else to = page + kPage, from = to > bytes ? to - bytes : 0;
