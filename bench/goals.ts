@@ -14,7 +14,7 @@ class Figures {
   of(title: string, row: string, column: string): number | undefined {
     const table = this.tables.find((candidate) => candidate.title.startsWith(title));
     const index = table?.columns.indexOf(column) ?? -1;
-    return table?.rows.find(({ what }) => what === row)?.figures[index];
+    return table?.rows.find(({ what }) => what === row)?.figures[index] ?? undefined;
   }
 
   /** The one column's figure through the other's. */

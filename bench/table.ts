@@ -3,7 +3,11 @@ export interface Table {
   readonly title: string;
   readonly unit: string;
   readonly columns: readonly string[];
-  readonly rows: readonly { readonly what: string; readonly figures: readonly (number | undefined)[] }[];
+  /** Figures that there are none of are left out, or null where they were kept as JSON. */
+  readonly rows: readonly {
+    readonly what: string;
+    readonly figures: readonly (number | null | undefined)[];
+  }[];
 }
 
 /** The table in Markdown, which is readable as it is. */
@@ -12,7 +16,7 @@ export function markdown({ title, unit, columns, rows }: Table): string {
     [unit, ...columns],
     ...rows.map(({ what, figures }) => [
       what,
-      ...figures.map((value) => (value === undefined ? "–" : figure(value))),
+      ...figures.map((value) => (typeof value === "number" ? figure(value) : "–")),
     ]),
   ];
   const widths =
