@@ -43,6 +43,7 @@ async function main(): Promise<void> {
   }
   if (process.getuid?.() !== 0) throw new Error("the benchmarks need root: containerd does");
   await using containerd = await PrivateContainerd.start({ keepImages: true });
+  containerd.stopOnSignals(say);
   const ctr = new Ctr(containerd, "tine-bench");
   const measured: Measured[] = [];
   const failures: string[] = [];

@@ -37,7 +37,7 @@ async function main(): Promise<void> {
   say("starting a containerd of our own");
   await using containerd = await PrivateContainerd.start({ keepImages: true });
   const scratch = await mkdtemp(join(containerd.folder, "demo-"));
-  stopOnSignals(containerd);
+  containerd.stopOnSignals(say);
   const ctr = new Ctr(containerd, "tine-demo", runtime);
   const image = await debianImage(undefined, say);
   say(`importing ${image.reference} (at once when it is there already)`);
@@ -86,19 +86,6 @@ async function runPrograms(ctr: Ctr, image: TestImage): Promise<void> {
     }
   }
   print("\n");
-}
-
-function stopOnSignals(containerd: PrivateContainerd): void {
-  for (const [signal, number] of [
-    ["SIGINT", 2],
-    ["SIGTERM", 15],
-    ["SIGHUP", 1],
-  ] as const) {
-    process.once(signal, () => {
-      say(`${signal}: stopping what was started`);
-      void containerd.stop().finally(() => process.exit(128 + number));
-    });
-  }
 }
 
 main().then(

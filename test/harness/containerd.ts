@@ -247,6 +247,20 @@ export class PrivateContainerd implements AsyncDisposable {
     this.keptRoot?.release();
   }
 
+  /** From now on a signal that ends this process stops it all first: for programs that people start and interrupt. */
+  stopOnSignals(say: (text: string) => void): void {
+    for (const [signal, number] of [
+      ["SIGINT", 2],
+      ["SIGTERM", 15],
+      ["SIGHUP", 1],
+    ] as const) {
+      process.once(signal, () => {
+        say(`${signal}: stopping what was started`);
+        void this.stop().finally(() => process.exit(128 + number));
+      });
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }

@@ -48,7 +48,10 @@ const cases: readonly Case[] = [
     flags: ["--cap-drop", "CAP_CHOWN", "--cap-add", "CAP_SYS_TIME"],
     command: sh("grep Cap /proc/self/status; chown 5 /tmp; echo $?"),
   },
-  { title: "no signals blocked or ignored", command: ["grep", "-E", "^Sig(Blk|Ign|Cgt)", "/proc/self/status"] },
+  {
+    title: "no signals blocked or ignored",
+    command: ["grep", "-E", "^Sig(Blk|Ign|Cgt)", "/proc/self/status"],
+  },
   { title: "the default capabilities", command: sh("grep -E '^(Cap|NoNewPrivs)' /proc/self/status") },
   {
     title: "a mount of tmpfs",

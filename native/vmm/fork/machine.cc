@@ -104,6 +104,7 @@ int64_t first_run_in_helper(Vcpu& vcpu, int patience) {
   Thread* block = new_thread_block();
   if (!block) return -ENOMEM;
   Process& process = *current().process;
+  await_helper(process, true);  // there is room for one
   vcpu.run->immediate_exit = 1;
   // No signal tells of its end, and no wait of the guest's sees it that does not ask for such children (__WALL).
   clone_args args{};

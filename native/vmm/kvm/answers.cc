@@ -1,5 +1,7 @@
 #include "kvm/answers.h"
 
+#include <linux/prctl.h>
+#include <linux/sched.h>
 #include <sys/syscall.h>
 
 #include <cerrno>
@@ -12,6 +14,7 @@
 #include "process/threads.h"
 #include "seccomp/seccomp.h"
 #include "signal/signal.h"
+#include "syscall/call.h"
 
 namespace tine {
 namespace {
@@ -85,15 +88,21 @@ void forget_actions(Process& process) {
   for_each_vcpu(process, [&](Vcpu& vcpu) { arch_drop_answers(vcpu, bit(Answer::kActions)); });
 }
 
-void revise_answers(Thread& thread, uint32_t number) {
-  switch (number) {
-    case SYS_unshare: case SYS_setns: thread.process->may_be_mapped = true; [[fallthrough]];
-    case SYS_setuid: case SYS_setgid: case SYS_setreuid: case SYS_setregid: case SYS_setresuid: case SYS_setresgid:
-    case SYS_seccomp: case SYS_prctl:
-      give_answers(thread);
+void revise_answers(const Call& call) {
+  Process& process = *call.thread.process;
+  switch (call.number) {
+    case SYS_unshare:
+      if (!(call.a[0] & CLONE_NEWUSER)) return;
+      process.may_be_mapped = true;
       break;
-    default: break;
+    case SYS_setns: process.may_be_mapped = true; break;  // which namespaces, only the kernel knows
+    case SYS_prctl:
+      if (call.a[0] != PR_SET_SECCOMP) return;
+      break;
+    case SYS_setuid: case SYS_setgid: case SYS_setreuid: case SYS_setregid: case SYS_setresuid: case SYS_setresgid: case SYS_seccomp: break;
+    default: return;
   }
+  give_answers(call.thread);
 }
 
 }  // namespace tine

@@ -1,11 +1,13 @@
 // Calls whose answer the monitor knows beforehand. Where an exit is dear they are answered in the guest's entry stub, from a
-// table in each vCPU's post page: who the thread is, where the heap ends, how far the stack may grow, that there is no rseq, what a
-// signal's action is (posix_spawn asks for 62 of these in every child). The table is kept true by whoever changes what it says; what it does not know leaves the machine.
+// table in each vCPU's post page: who the thread is, where the heap ends, how far the stack may grow, that there is no rseq,
+// what a signal's action is (posix_spawn asks for 62 of these in every child). The table is kept true by whoever changes
+// what it says; what it does not know leaves the machine.
 #pragma once
 #include <cstdint>
 
 namespace tine {
 
+struct Call;
 struct Process;
 struct Thread;
 
@@ -23,6 +25,6 @@ void forget_stack_limit(Process& process);
 // Other processes share the handlers from now on: nobody's table tells of actions any more.
 void forget_actions(Process& process);
 // A call succeeded that may have changed what the table says.
-void revise_answers(Thread& thread, uint32_t number);
+void revise_answers(const Call& call);
 
 }  // namespace tine

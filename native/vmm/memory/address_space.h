@@ -41,7 +41,7 @@ constexpr uint32_t kVmaShared = 1u << 0,
                    kVmaHidden = 1u << 15,  // the monitor's own, among the guest's (memory/call_sites.h)
                    kVmaLoaded = 1u << 16,  // a program's or a library's file, mapped by a program loader
                    kVmaOwned = 1u << 17,   // pages of a file that are the process's own, under memory/write_key.h
-           kVmaWhole = 1u << 18;   // of a loader's mapping of a whole file, and still as the file has it
+                   kVmaWhole = 1u << 18;   // of a loader's mapping of a whole file, and still as the file has it
 
 struct Vma {
   uint64_t start, end;
@@ -142,6 +142,7 @@ class AddressSpace {
   // Whether programs' code is shared in copies (memory/code_store.h), and a change of [start, end) made from outside of
   // the guest, against its protection, which has to show in spite of it.
   bool stores_code() const { return code_store_.attached(); }
+  uint64_t code_alignment() const { return stores_code() ? kCodeAlignment : kPage; }
   template <class F>
   int64_t change_beneath(uint64_t start, uint64_t end, F&& change) {
     Guard guard(lock);

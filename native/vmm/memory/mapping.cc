@@ -190,7 +190,7 @@ int64_t AddressSpace::map_locked(Thread& t, MapRequest q) {
     }
     bool large = anonymous && q.bytes >= kHugePage && !(q.flags & MAP_STACK);
     const bool table = q.by_loader && !anonymous && !(vma_flags & kVmaLoaded) && q.bytes <= kOwnedTable;
-    const uint64_t wanted = large ? kHugePage : table ? kNeighbours * kPage : vma_flags & kVmaLoaded ? kCodeAlignment : unit;
+    const uint64_t wanted = large ? kHugePage : table ? kNeighbours * kPage : vma_flags & kVmaLoaded ? code_alignment() : unit;
     uint64_t hint = page_up(q.address);
     if (hint && hint >= kMinimumAddress && guest_range_ok(hint, q.bytes) && is_free(hint, q.bytes) && !(hint & (unit - 1)))
       at = hint;

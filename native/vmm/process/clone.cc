@@ -172,6 +172,7 @@ int64_t clone_sharing_memory(Thread& t, const Request& q) {
   Thread* child = new_thread_block();
   if (!child) return -ENOMEM;
   Process* process = copy_process(*t.process, q.flags & CLONE_SIGHAND);
+  if (q.flags & CLONE_NEWUSER) process->may_be_mapped = true;
   if (q.flags & CLONE_FILES) t.process->shares_files = process->shares_files = true;
   child->process = process;
   process->threads = child;

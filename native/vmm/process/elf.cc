@@ -42,7 +42,7 @@ int64_t map_elf(Thread& t, int fd, Placement placement, bool randomize, LoadedEl
   int64_t bytes = static_cast<int64_t>(headers.size() * sizeof(Elf64_Phdr));
   if (raw(SYS_pread64, static_cast<uint64_t>(fd), arg(headers.data()), static_cast<uint64_t>(bytes), header.e_phoff) != bytes) return -ENOEXEC;
 
-  uint64_t low = ~0ull, high = 0, alignment = kCodeAlignment;
+  uint64_t low = ~0ull, high = 0, alignment = space.code_alignment();
   for (const Elf64_Phdr& p : headers) {
     if (p.p_type == PT_GNU_STACK) elf.executable_stack = p.p_flags & PF_X;
     if (p.p_type != PT_LOAD || !p.p_memsz) continue;
@@ -61,8 +61,8 @@ int64_t map_elf(Thread& t, int fd, Placement placement, bool randomize, LoadedEl
     q.flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     if (alignment > kPage) q.bytes += alignment;
     if (placement == Placement::kProgram) {
-      // 2^26 places in the 1 TiB that Linux uses with 28 random bits (ThreadSanitizer knows no other), each early in
-      // a 32 MiB extent, so that program and heap share one memory slot.
+      // 2^26 places (2^22 where code is shared) in the 1 TiB that Linux uses with 28 random bits (ThreadSanitizer knows no
+      // other), each early in a 32 MiB extent, so that program and heap share one memory slot.
       q.address = kProgramBase;
       if (randomize) {
         uint64_t r = random_number();

@@ -67,13 +67,15 @@ int64_t answer(Call& call) {
   return -ENOSYS;
 }
 
-// What a program's start and a fork's child do first, and what can tell nothing of other processes nor sleep.
-bool is_first_step(uint32_t number) {
-  switch (number) {
-    case SYS_brk: case SYS_mmap: case SYS_munmap: case SYS_mprotect: case SYS_faccessat: case SYS_openat: case SYS_newfstatat: case SYS_close:
+// What a program's start and a fork's child do first, and what can neither tell of other processes nor sleep for long.
+bool is_first_step(const Call& call) {
+  switch (call.number) {
+    // As the dynamic loader opens libraries: a shell's redirection may be a FIFO, and wait for ever.
+    case SYS_openat: return call.a[2] & O_CLOEXEC;
+    case SYS_brk: case SYS_mmap: case SYS_munmap: case SYS_mprotect: case SYS_faccessat: case SYS_newfstatat: case SYS_close:
     case SYS_pread64: case SYS_set_tid_address: case SYS_set_robust_list: case SYS_rseq: case SYS_prlimit64: case SYS_getrandom:
     case SYS_rt_sigaction: case SYS_rt_sigprocmask: case SYS_getpid: case SYS_getuid: case SYS_getgid: case SYS_geteuid: case SYS_getegid:
-    case SYS_fcntl: case SYS_dup3: case SYS_lseek:
+    case SYS_dup3: case SYS_lseek:
 #ifdef __x86_64__
     case SYS_access: case SYS_dup2: case SYS_arch_prctl:
 #endif
@@ -86,14 +88,14 @@ int64_t check_and_answer(Call& call) {
   Thread& thread = call.thread;
   thread.last_call = call.number;
   if (thread.process->helper.load(std::memory_order_relaxed)) [[unlikely]]
-    await_helper(*thread.process, !is_first_step(call.number));
+    await_helper(*thread.process, !is_first_step(call));
   if (thread.seccomp || thread.process->container_seccomp) [[unlikely]] {
     int64_t verdict = seccomp_check(call);
     if (verdict == kSeccompZero) return 0;
     if (verdict != 0) return verdict;
   }
   int64_t result = answer(call);
-  if (result >= 0) revise_answers(thread, call.number);
+  if (result >= 0) revise_answers(call);
   // The kernel writes below a MAP_GROWSDOWN mapping as a program does; the host's mirror of it does not grow.
   if (result == -EFAULT && thread.process->space->grow_for_call(thread, call.a)) result = answer(call);
   return result;

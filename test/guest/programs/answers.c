@@ -197,13 +197,19 @@ static int in_new_namespace(UNUSED void *unused) {
     return repeated(SYS_getuid) == 0 ? 0 : 4;
 }
 
-static void user_namespace(void) {
-    if (pipe(ready) || pipe(mapped)) _exit(98);
-    int pid = fork(), status = 0;
-    if (pid == 0) _exit(in_new_namespace(NULL));
+static int mapped_child(UNUSED void *unused) {
+    char byte;
+    bool unmapped = repeated(SYS_getuid) == 65534;
+    if (write(ready[1], unmapped ? "u" : "-", 1) != 1 || !unmapped) return 2;
+    if (read(mapped[0], &byte, 1) != 1) return 3;
+    return repeated(SYS_getuid) == 0 ? 0 : 4;
+}
+
+/// Maps the user of `pid` once it says that it is in its namespace.
+static void map_user(int pid, const char *name) {
+    int status = 0;
     char byte, path[64];
-    close(ready[1]);
-    if (read(ready[0], &byte, 1) == 1) {
+    if (read(ready[0], &byte, 1) == 1 && byte == 'u') {
         snprintf(path, sizeof path, "/proc/%d/uid_map", pid);
         int fd = open(path, O_WRONLY);
         char line[64];
@@ -214,7 +220,21 @@ static void user_namespace(void) {
     }
     waitpid(pid, &status, 0);
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    CHECK("the user changes when another process maps the namespace", code == 0 || code == 90);
+    CHECK(name, code == 0 || code == 90);
+}
+
+static void user_namespace(void) {
+    if (pipe(ready) || pipe(mapped)) _exit(98);
+    int pid = fork();
+    if (pid == 0) {
+        int code = in_new_namespace(NULL);
+        if (code && write(ready[1], "-", 1) != 1) code = 95;
+        _exit(code);
+    }
+    map_user(pid, "the user changes when another process maps the namespace");
+    pid = clone(mapped_child, stack + sizeof stack, CLONE_VM | CLONE_NEWUSER | SIGCHLD, NULL);
+    if (pid > 0) map_user(pid, "of a child in the same memory too");
+    else CHECK("no user namespaces for children in the same memory", errno == EPERM || errno == ENOSPC);
 }
 
 static volatile sig_atomic_t interrupted;

@@ -6,7 +6,7 @@ import { runAlone } from "./run.js";
 
 const limit = 60_000;
 
-describe("calls that every thread posts, whatever else runs, are calls as any", function () {
+describe("calls that every thread posts, whatever else runs, are like those that leave the machine", function () {
   this.timeout(2 * limit);
   for (const name of ["posted_calls", "signal_running"]) {
     it(name, async () => {
