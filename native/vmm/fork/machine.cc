@@ -92,7 +92,7 @@ bool reap(Process& process, int64_t pid, bool wait) {
     if (reaped == 0) return false;
     if (reaped == pid) {
       for (auto [sum, more] : {std::pair{&process.helper_user, &used.ru_utime}, {&process.helper_system, &used.ru_stime}})
-        *sum += static_cast<uint64_t>(more->tv_sec) * 1'000'000 + static_cast<uint64_t>(more->tv_usec);
+        *sum += static_cast<uint64_t>(more->tv_sec) * 1'000'000 + static_cast<uint64_t>(more->tv_usec) + 1;  // the kernel adds up nanoseconds
     }
     return true;
   }

@@ -16,6 +16,7 @@
 #include "kvm/vcpu.h"
 #include "memory/address_space.h"
 #include "memory/guest_copy.h"
+#include "process/descriptors.h"
 #include "process/threads.h"
 #include "seccomp/chain.h"
 #include "signal/signal.h"
@@ -258,6 +259,7 @@ int64_t clone_process(Thread& t, const Request& q) {
   t.tid = static_cast<int>(raw(SYS_gettid));
   p.pid = static_cast<int>(raw(SYS_getpid));
   p.descriptor_gate.reset();
+  settle_descriptor_limit(p);
   p.shares_memory = false;
   p.helper.store(0);
   p.helper_user = p.helper_system = 0;

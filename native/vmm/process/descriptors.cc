@@ -28,17 +28,47 @@ int free_block(int low, int high, int wanted) {
 
 }  // namespace
 
-RoomForDescriptors::RoomForDescriptors(const Process& process) {
-  uint64_t needed = static_cast<uint64_t>(process.own().base) + OwnedDescriptors::kSpan;
+RoomForDescriptors::RoomForDescriptors(const Process& process) : limit_(process.host_nofile) {
+  limit_.begun.fetch_add(1);
   raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, arg(&saved_));
-  if (saved_.rlim_cur >= needed) return;
-  rlimit64 wider = saved_;
-  wider.rlim_cur = std::min<uint64_t>(saved_.rlim_max, needed);
-  changed_ = raw(SYS_prlimit64, 0, RLIMIT_NOFILE, arg(&wider), 0) == 0;
+  widen(static_cast<uint64_t>(process.own().base) + OwnedDescriptors::kSpan);
+}
+
+void RoomForDescriptors::widen(uint64_t needed) {
+  rlimit64 now{};
+  raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, arg(&now));
+  if (now.rlim_cur >= needed || now.rlim_cur == now.rlim_max) return;
+  now.rlim_cur = std::min<uint64_t>(now.rlim_max, needed);
+  changed_ = raw(SYS_prlimit64, 0, RLIMIT_NOFILE, arg(&now), 0) == 0 || changed_;
 }
 
 RoomForDescriptors::~RoomForDescriptors() {
   if (changed_) raw(SYS_prlimit64, 0, RLIMIT_NOFILE, arg(&saved_), 0);
+  limit_.ended.fetch_add(1);
+}
+
+int64_t set_host_descriptor_limit(Process& process, const rlimit64& limit) {
+  const int64_t result = raw(SYS_prlimit64, 0, RLIMIT_NOFILE, arg(&limit), 0);
+  if (result == 0) process.host_nofile.set = limit;
+  return result;
+}
+
+void adopt_descriptor_limit(Process& process) {
+  HostDescriptorLimit& known = process.host_nofile;
+  const uint32_t begun = known.begun.load();
+  if (known.ended.load() != begun) return;
+  rlimit64 host{};
+  if (raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, arg(&host)) != 0 || known.begun.load() != begun) return;
+  // The host's hard limit may be above the guest's, so each of the two speaks for itself.
+  if (host.rlim_cur != known.set.rlim_cur) process.nofile_limit.rlim_cur = host.rlim_cur;
+  if (host.rlim_max != known.set.rlim_max) process.nofile_limit.rlim_max = host.rlim_max;
+  known.set = host;
+}
+
+void settle_descriptor_limit(Process& process) {
+  HostDescriptorLimit& known = process.host_nofile;
+  const uint32_t begun = known.begun.load();
+  if (known.ended.exchange(begun) != begun) set_host_descriptor_limit(process, rlimit64{known.set});
 }
 
 bool make_room_for_descriptors(Process& process) {
@@ -49,7 +79,7 @@ bool make_room_for_descriptors(Process& process) {
   if (limit.rlim_max < 1024 + needed) {
     if (limit.rlim_max < needed + 8) return false;
     limit.rlim_cur = std::min(limit.rlim_cur, limit.rlim_max - needed);
-    raw(SYS_prlimit64, 0, RLIMIT_NOFILE, arg(&limit), 0);
+    set_host_descriptor_limit(process, limit);
     process.nofile_limit.rlim_cur = std::min(process.nofile_limit.rlim_cur, limit.rlim_cur);
     process.own().base = static_cast<int>(limit.rlim_cur);
     return true;
@@ -93,10 +123,7 @@ bool relocate_own_descriptors(Process& process, int wanted) {
     base = free_block(wish, std::min(wish + kSearch, beyond), wanted);
   if (base < 0) base = free_block(8, beyond, wanted);
   if (base < 0) return false;
-  if (limit.rlim_cur < limit.rlim_max) {
-    rlimit64 wider{std::min<uint64_t>(limit.rlim_max, static_cast<uint64_t>(base) + OwnedDescriptors::kSpan), limit.rlim_max};
-    if (wider.rlim_cur > limit.rlim_cur) raw(SYS_prlimit64, 0, RLIMIT_NOFILE, arg(&wider), 0);
-  }
+  room.widen(static_cast<uint64_t>(base) + OwnedDescriptors::kSpan);
   const int now = process.own_block.load();
   OwnedDescriptors& moved = process.own_blocks[1 - now];
   moved = OwnedDescriptors{};

@@ -39,13 +39,24 @@ class RoomForDescriptors {
  public:
   explicit RoomForDescriptors(const Process& process);
   ~RoomForDescriptors();
+  // Room up to `needed` instead, for as long as it lives.
+  void widen(uint64_t needed);
   RoomForDescriptors(const RoomForDescriptors&) = delete;
   RoomForDescriptors& operator=(const RoomForDescriptors&) = delete;
 
  private:
+  const HostDescriptorLimit& limit_;
   rlimit64 saved_{};
   bool changed_ = false;
 };
+
+// Sets the host's RLIMIT_NOFILE for good. 0 or -errno.
+int64_t set_host_descriptor_limit(Process& process, const rlimit64& limit);
+// Takes over what another process has made of the host's RLIMIT_NOFILE (prlimit).
+void adopt_descriptor_limit(Process& process);
+// After a host fork: the limit may have been wide for a moment in another thread of the parent.
+void settle_descriptor_limit(Process& process);
+
 
 // Raises the host's soft limit so that the block's numbers can be made. False: the hard limit forbids it.
 bool make_room_for_descriptors(Process& process);

@@ -17,7 +17,7 @@ constexpr uint64_t kMagic = 0x3165'7865'656e'6974ull;  // "tineexe1"
 
 struct Fixed {
   uint64_t magic;
-  rlimit64 stack, nofile, as, data, core;
+  rlimit64 stack, nofile, host_nofile, as, data, core;
   int32_t base;
   uint32_t personality;
   int32_t fork_strategy, exitless;
@@ -48,6 +48,7 @@ int64_t save_exec_state(Thread& t, const Image& image) {
   f.magic = kMagic;
   f.stack = p.stack_limit;
   f.nofile = p.nofile_limit;
+  f.host_nofile = p.host_nofile.set;
   f.as = p.as_limit;
   f.data = p.data_limit;
   f.core = p.core_limit;
@@ -106,6 +107,7 @@ bool load_exec_state(int fd, Thread& t, ExecState& state) {
   Process& p = *t.process;
   p.stack_limit = f.stack;
   p.nofile_limit = f.nofile;
+  p.host_nofile.set = f.host_nofile;
   p.as_limit = f.as;
   p.data_limit = f.data;
   p.core_limit = f.core;

@@ -1,11 +1,13 @@
 // Resource limits that concern the monitor's own needs: the guest's view of them is kept apart from the host's.
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "host/raw.h"
 #include "kvm/answers.h"
 #include "memory/guest_copy.h"
+#include "process/descriptors.h"
 #include "process/thread.h"
 #include "syscall/handlers.h"
 
@@ -37,6 +39,7 @@ int64_t limit(Thread& t, uint32_t resource, const rlimit64* wanted, rlimit64* ol
   if (resource >= RLIM_NLIMITS) return -EINVAL;
   Process& p = *t.process;
   rlimit64* view = own_view(p, resource);
+  if (resource == RLIMIT_NOFILE) adopt_descriptor_limit(p);
   if (!view) return raw(SYS_prlimit64, 0, resource, arg(wanted), arg(old));
   if (old) *old = *view;
   if (!wanted) return 0;
@@ -48,17 +51,30 @@ int64_t limit(Thread& t, uint32_t resource, const rlimit64* wanted, rlimit64* ol
     // fs.nr_open bounds the hard limit, as it does natively: the host says so.
     host.rlim_cur = wanted->rlim_cur;
     if (host.rlim_max < wanted->rlim_cur) host.rlim_max = wanted->rlim_max;
-    if (int64_t result = raw(SYS_prlimit64, 0, RLIMIT_NOFILE, arg(&host), 0)) return result;
+    if (int64_t result = set_host_descriptor_limit(p, host)) return result;
   }
   if (resource == RLIMIT_STACK) forget_stack_limit(p);
   *view = *wanted;
   return 0;
 }
 
+// Another guest's limit: its monitor finds the change (adopt_descriptor_limit) and must go on having room for
+// descriptors of its own, so its hard limit does not fall below what that takes.
+int64_t limit_descriptors_of(Call& c) {
+  constexpr rlim64_t kLeast = 4096 + OwnedDescriptors::kSpan;
+  rlimit64 wanted, now, old;
+  if (!get(wanted, c.ptr(2))) return -EFAULT;
+  if (int64_t result = host_call(c.thread, SYS_prlimit64, c.a[0], RLIMIT_NOFILE, 0, arg(&now))) return result;
+  if (wanted.rlim_cur <= wanted.rlim_max) wanted.rlim_max = std::max(wanted.rlim_max, std::min(now.rlim_max, kLeast));
+  if (int64_t result = host_call(c.thread, SYS_prlimit64, c.a[0], RLIMIT_NOFILE, arg(&wanted), arg(&old))) return result;
+  return c.a[3] && !put(c.ptr(3), old) ? -EFAULT : 0;
+}
+
 }  // namespace
 
 int64_t sys_prlimit64(Call& c) {
   int pid = c.fd(0);
+  if (pid && pid != c.thread.process->pid && c.a[1] == RLIMIT_NOFILE && c.a[2]) return limit_descriptors_of(c);
   if (pid && pid != c.thread.process->pid)
     return host_call(c.thread, SYS_prlimit64, c.a[0], c.a[1], hp(c.ptr(2)), hp(c.ptr(3)));
   rlimit64 wanted, old;

@@ -71,6 +71,7 @@ void take_signals(Thread& t) {
 void take_limits(Process& p, const Options& o) {
   host_limit(RLIMIT_STACK, p.stack_limit);
   host_limit(RLIMIT_NOFILE, p.nofile_limit);
+  p.host_nofile.set = p.nofile_limit;
   host_limit(RLIMIT_AS, p.as_limit);
   host_limit(RLIMIT_DATA, p.data_limit);
   host_limit(RLIMIT_CORE, p.core_limit);
@@ -82,7 +83,7 @@ void take_limits(Process& p, const Options& o) {
     host_limit(RLIMIT_NOFILE, host);
     p.nofile_limit = o.nofile;
     host.rlim_cur = std::min(o.nofile.rlim_cur, host.rlim_max);
-    raw(SYS_prlimit64, 0, RLIMIT_NOFILE, arg(&host), 0);
+    set_host_descriptor_limit(p, host);
   }
 }
 

@@ -70,6 +70,13 @@ struct VdsoLayout {
   } data[4] = {};
 };
 
+// The host's RLIMIT_NOFILE of this process as the monitor last left it: where it is found different, another process has
+// changed it. `begun` and `ended` count the times it is wider for a moment (RoomForDescriptors).
+struct HostDescriptorLimit {
+  rlimit64 set{};
+  mutable std::atomic<uint32_t> begun{0}, ended{0};
+};
+
 // One guest process. Everything here is per process even where memory is shared (vfork).
 struct Process {
   AddressSpace* space = nullptr;
@@ -80,6 +87,7 @@ struct Process {
   std::atomic<int> thread_count{1};
   int pid = 0;
   rlimit64 stack_limit{}, nofile_limit{}, as_limit{}, data_limit{}, core_limit{};  // the guest's own view
+  HostDescriptorLimit host_nofile;    // the host's, as the monitor last left it
   std::string exe_path;               // as the guest's /proc/self/exe would read at exec time
   uint64_t auxv[64] = {};             // what the guest was given, for /proc/self/auxv
   int auxv_words = 0;

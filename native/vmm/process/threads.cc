@@ -98,6 +98,7 @@ void inherit_process_state(Process& child, const Process& parent) {
   child.log_fd = parent.log_fd;
   child.stack_limit = parent.stack_limit;
   child.nofile_limit = parent.nofile_limit;
+  child.host_nofile.set = parent.host_nofile.set;
   child.as_limit = parent.as_limit;
   child.data_limit = parent.data_limit;
   child.core_limit = parent.core_limit;

@@ -152,6 +152,7 @@ GuestCounts counts_of(Thread& thread, const ProcEntry& entry) {
 
 std::string limits_of(Thread& thread, const ProcEntry& entry, std::string_view host) {
   if (!entry.own) return std::string(host);
+  adopt_descriptor_limit(*thread.process);
   const Process& p = *thread.process;
   const GuestLimit limits[] = {
       {"Max stack size", p.stack_limit.rlim_cur, p.stack_limit.rlim_max},

@@ -15,15 +15,13 @@ namespace {
 
 constexpr uint64_t kGetOwnerUids = 17;  // F_GETOWNER_UIDS, not in userland's headers
 
-uint64_t soft_limit(const Thread& thread) { return thread.process->nofile_limit.rlim_cur; }
-
 int64_t close_now(int64_t fd) { return raw(SYS_close, static_cast<uint64_t>(fd)); }
 
 // What dup2 and dup3 do once the numbers are known to differ.
 int64_t replace(Call& call, int from, int to, uint64_t flags) {
   Thread& thread = call.thread;
   if (is_hidden(thread, from)) return -EBADF;
-  if (static_cast<uint32_t>(to) >= soft_limit(thread)) return -EBADF;
+  if (is_beyond_limit(thread, static_cast<uint32_t>(to))) return -EBADF;
   // The guest may own any number below its limit, so the monitor moves out of the way.
   if (is_hidden(thread, to)) {
     if (raw(SYS_fcntl, static_cast<uint64_t>(from), F_GETFD) < 0) return -EBADF;
@@ -42,7 +40,7 @@ int64_t replace(Call& call, int from, int to, uint64_t flags) {
 
 int64_t duplicate_from(Call& call, int fd, uint64_t command, uint64_t minimum) {
   Thread& thread = call.thread;
-  if (minimum >= soft_limit(thread)) return -EINVAL;
+  if (is_beyond_limit(thread, minimum)) return -EINVAL;
   auto gate = hold_gate(thread);
   return limit_descriptor(thread, host_call(thread, SYS_fcntl, static_cast<uint64_t>(fd), command, minimum));
 }
@@ -54,9 +52,16 @@ int64_t close_part(Call& call, uint64_t first, uint64_t last) {
 
 }  // namespace
 
+bool is_beyond_limit(Thread& thread, uint64_t fd) {
+  Process& process = *thread.process;
+  if (fd < process.nofile_limit.rlim_cur) [[likely]] return false;
+  adopt_descriptor_limit(process);
+  return fd >= process.nofile_limit.rlim_cur;
+}
+
 int64_t limit_descriptor(Thread& thread, int64_t result) {
   if (result < 0) return result;
-  if (static_cast<uint64_t>(result) < soft_limit(thread) && !is_hidden(thread, result)) [[likely]] return result;
+  if (!is_beyond_limit(thread, static_cast<uint64_t>(result)) && !is_hidden(thread, result)) [[likely]] return result;
   close_now(result);
   return -EMFILE;
 }

@@ -11,6 +11,9 @@ namespace tine {
 // The monitor's numbers look closed to the guest.
 inline bool is_hidden(const Thread& thread, int64_t fd) { return thread.process->owns(static_cast<int>(fd)); }
 
+// Whether the guest's RLIMIT_NOFILE has no place for a number. Asked of the host only where it would be refused.
+bool is_beyond_limit(Thread& thread, uint64_t fd);
+
 // A new descriptor's number as the guest may see it: beyond its RLIMIT_NOFILE, or inside the monitor's block,
 // it is closed again and the answer is EMFILE. Passes errors through.
 int64_t limit_descriptor(Thread& thread, int64_t result);

@@ -90,7 +90,7 @@ bool selects_hidden(Call& call, int highest) {
 
 int64_t sys_poll(Call& call) {
   uint64_t count = static_cast<uint32_t>(call.a[1]);
-  if (count > call.thread.process->nofile_limit.rlim_cur) return -EINVAL;
+  if (count && is_beyond_limit(call.thread, count - 1)) return -EINVAL;
   std::vector<pollfd> all;
   if (!names_hidden(call, count, all)) return host_call(call.thread, call.number, hp(call.ptr(0)), count, call.a[2]);
   int64_t wait = static_cast<int32_t>(call.a[2]);
@@ -100,7 +100,7 @@ int64_t sys_poll(Call& call) {
 
 int64_t sys_ppoll(Call& call) {
   uint64_t count = static_cast<uint32_t>(call.a[1]);
-  if (count > call.thread.process->nofile_limit.rlim_cur) return -EINVAL;
+  if (count && is_beyond_limit(call.thread, count - 1)) return -EINVAL;
   CallMask mask(call.thread);
   if (int64_t error = mask.take(call.ptr(3), call.a[4])) return error;
   std::vector<pollfd> all;

@@ -4,6 +4,7 @@
 #include <linux/kvm.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/times.h>
 
 #include <algorithm>
 
@@ -49,6 +50,17 @@ int64_t sys_getrusage(Call& call) {
   less(usage.ru_utime, process.helper_user);
   less(usage.ru_stime, process.helper_system);
   return put(call.ptr(1), usage) ? 0 : -EFAULT;
+}
+
+int64_t sys_times(Call& call) {
+  const Process& process = *call.thread.process;
+  constexpr uint64_t kTick = 10'000;  // µs of USER_HZ
+  if (!call.a[0] || (process.helper_user | process.helper_system) < kTick) return host_call(call.thread, SYS_times, hp(call.ptr(0)));
+  tms times;
+  const int64_t now = raw(SYS_times, arg(&times));
+  times.tms_cutime = std::max<clock_t>(0, times.tms_cutime - static_cast<clock_t>(process.helper_user / kTick));
+  times.tms_cstime = std::max<clock_t>(0, times.tms_cstime - static_cast<clock_t>(process.helper_system / kTick));
+  return put(call.ptr(0), times) ? now : -EFAULT;
 }
 
 int64_t sys_kcmp(Call& call) {

@@ -106,6 +106,50 @@ static int at_four(void *unused) {
     return status == EXITED(6) ? 0 : 6;
 }
 
+// The parent changes this process's limit, between one step and the next.
+static int limited_by_another(void *unused) {
+    (void)unused;
+    int to_child[2], to_parent[2];
+    if (pipe(to_child) || pipe(to_parent)) return 1;
+    struct rlimit before, now;
+    getrlimit(RLIMIT_NOFILE, &before);
+    pid_t child = fork();
+    if (child == 0) {
+        char byte;
+        if (read(to_child[0], &byte, 1) != 1) _exit(2);
+        if (getrlimit(RLIMIT_NOFILE, &now) || now.rlim_cur != 30 || now.rlim_max != before.rlim_max) _exit(3);
+        if (dup2(0, 29) != 29 || dup2(0, 30) != -1 || errno != EBADF) _exit(4);
+        if (fcntl(0, F_DUPFD, 30) != -1 || errno != EINVAL) _exit(5);
+        if (!strstr(read_file("/proc/self/limits"), "Max open files            30 ")) _exit(6);
+        pid_t inner = fork();
+        if (inner == 0) _exit(getrlimit(RLIMIT_NOFILE, &now) == 0 && now.rlim_cur == 30 ? 0 : 1);
+        int status;
+        waitpid(inner, &status, 0);
+        if (status) _exit(7);
+        (void)!write(to_parent[1], "x", 1);
+        if (read(to_child[0], &byte, 1) != 1) _exit(8);
+        if (dup2(0, 39) != 39 || dup2(0, 40) != -1 || fcntl(0, F_DUPFD, 38) != 38) _exit(9);
+        if (getrlimit(RLIMIT_NOFILE, &now) || now.rlim_cur != 40 || now.rlim_max != 6000) _exit(10);
+        (void)!write(to_parent[1], "x", 1);
+        if (read(to_child[0], &byte, 1) != 1) _exit(11);
+        execl("/bin/sh", "sh", "-c", "test $(ulimit -Sn) = 20 && test $(ulimit -Hn) = 6000", (char *)NULL);
+        _exit(12);
+    }
+    struct rlimit first = {30, before.rlim_max}, second = {40, 6000}, third = {20, 6000}, old;
+    char byte;
+    if (prlimit(child, RLIMIT_NOFILE, &first, &old) || old.rlim_cur != before.rlim_cur) return 13;
+    (void)!write(to_child[1], "x", 1);
+    if (read(to_parent[0], &byte, 1) != 1) return 14;
+    if (prlimit(child, RLIMIT_NOFILE, &second, &old) || old.rlim_cur != 30) return 15;
+    (void)!write(to_child[1], "x", 1);
+    if (read(to_parent[0], &byte, 1) != 1) return 16;
+    if (prlimit(child, RLIMIT_NOFILE, &third, &old) || old.rlim_cur != 40 || old.rlim_max != 6000) return 17;
+    (void)!write(to_child[1], "x", 1);
+    int status;
+    waitpid(child, &status, 0);
+    return WEXITSTATUS(status);
+}
+
 int main(void) {
     close_range(3, ~0u, 0); // what the caller left open
     CHECK_STRING("only 0, 1 and 2 are open", open_numbers(), "0 1 2 ");
@@ -147,6 +191,7 @@ int main(void) {
     CHECK_ERRNO("close_range with bad flags", close_range(3, 9, 64), EINVAL);
     check_child("the process still works", in_limits, NULL, "exit 0");
     check_child("RLIMIT_NOFILE of 4", at_four, NULL, "exit 0");
+    check_child("RLIMIT_NOFILE changed by another process", limited_by_another, NULL, "exit 0");
     pid_t child = fork();
     if (child == 0) {
         dup2(0, 5), dup2(0, 6);

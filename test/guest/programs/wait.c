@@ -1,6 +1,7 @@
 // wait4 and waitid: which children, which states, usage, WNOWAIT, errors.
 #include "check.h"
 #include <linux/wait.h>
+#include <sys/times.h>
 
 static pid_t child_exiting(int code) {
     pid_t child = fork();
@@ -27,7 +28,25 @@ static void on_child(int signal, siginfo_t *info, void *context) {
     caught++;
 }
 
-int main(void) {
+// Executes itself so often; nobody's child has used any time then.
+static int exec_chain(int left) {
+    if (left) {
+        char number[16];
+        snprintf(number, sizeof number, "%d", left - 1);
+        execl("/proc/self/exe", "wait", number, (char *)NULL);
+        return 1;
+    }
+    struct tms times_used;
+    struct rusage used;
+    if (times(&times_used) == (clock_t)-1 || getrusage(RUSAGE_CHILDREN, &used)) return 2;
+    if (times_used.tms_cutime || times_used.tms_cstime) return 3;
+    return used.ru_utime.tv_sec || used.ru_utime.tv_usec || used.ru_stime.tv_sec || used.ru_stime.tv_usec ? 4 : 0;
+}
+
+static int many_execs(void *times_wanted) { return exec_chain((int)(long)times_wanted); }
+
+int main(int argc, char **argv) {
+    if (argc > 1) return exec_chain(atoi(argv[1]));
     int status;
     struct rusage usage;
     siginfo_t info;
@@ -137,5 +156,6 @@ int main(void) {
     child = child_exiting(1);
     CHECK_ERRNO("a bad status pointer", syscall(SYS_wait4, child, (void *)8, 0, NULL), EFAULT);
     CHECK_ERRNO("has reaped all the same", waitpid(child, NULL, 0), ECHILD);
+    check_child("a process that executed 60 times has no children's time", many_execs, (void *)60, "exit 0");
     return check_done();
 }
