@@ -306,7 +306,8 @@ void note_call_exit(Thread& t) {
 }
 
 void note_call_site(Thread& t, uint64_t back, uint32_t number) {
-  if (t.process->exitless == static_cast<int>(Exitless::kOff) || !arch_can_post(*t.vcpu)) return;
+  // A vfork child may be killed while it changes its parent's code.
+  if (t.process->exitless == static_cast<int>(Exitless::kOff) || t.process->shares_memory || !arch_can_post(*t.vcpu)) return;
   constexpr int kUnseen = 3, kUnseenOfUnchanged = 20;
   const bool settled = t.process->space->call_sites.note(t, back, number);
   arch_let_unseen(*t.vcpu, settled ? kUnseenOfUnchanged : kUnseen);

@@ -63,13 +63,15 @@ Vcpu* Vm::acquire(Process& process, int64_t& error) {
     vcpu->run->immediate_exit = 0;
     return vcpu;
   }
-  if (next_index_ >= kMaxVcpus) {
-    error = -EAGAIN;
-    return nullptr;
-  }
-  uint32_t index = next_index_;
-  int64_t owned;
-  {
+  int64_t owned = -EEXIST;
+  uint32_t index = 0;
+  while (owned == -EEXIST) {
+    if (next_index_ >= kMaxVcpus) {
+      error = -EAGAIN;
+      return nullptr;
+    }
+    // One that could not be made whole keeps its number: KVM cannot destroy a vCPU alone.
+    index = next_index_++;
     // KVM hands out the lowest free number: no guest call may take or free one meanwhile.
     bool threaded = process.thread_count.load() > 1;
     if (threaded) process.descriptor_gate.close();
@@ -79,26 +81,32 @@ Vcpu* Vm::acquire(Process& process, int64_t& error) {
     if (threaded) process.descriptor_gate.open();
   }
   if (is_error(owned)) {
-    error = owned == -EEXIST || owned == -EINVAL ? -EAGAIN : owned;
+    error = owned == -EINVAL ? -EAGAIN : owned;
     return nullptr;
   }
-  next_index_++;
+  const uint64_t run_size = kvm_run_bytes(process.kvm_fd);
+  const int64_t mapped = raw(SYS_mmap, 0, run_size, PROT_READ | PROT_WRITE, MAP_SHARED, static_cast<uint64_t>(owned), 0);
   auto* vcpu = new Vcpu;
   vcpu->fd = static_cast<int>(owned);
   vcpu->index = index;
-  vcpu->run_bytes = kvm_run_bytes(process.kvm_fd);
-  int64_t mapped = raw(SYS_mmap, 0, vcpu->run_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, static_cast<uint64_t>(owned), 0);
-  if (is_error(mapped)) {
-    error = mapped;
+  vcpu->run_bytes = run_size;
+  error = is_error(mapped) ? mapped : 0;
+  if (!error) {
+    vcpu->run = reinterpret_cast<kvm_run*>(mapped);
+    vcpu->block_offset = (kSharedCpuPages + index * kVcpuPages) * kPage;
+    vcpu->block = kernel_area + vcpu->block_offset;
+    own_roots.store(index + 1);
+    error = arch_prepare_vcpu(*vcpu, vcpu->block, vcpu->block_offset, root);
+  }
+  if (error) {
+    if (vcpu->run) raw(SYS_munmap, arg(vcpu->run), run_size);
+    raw(SYS_close, static_cast<uint64_t>(owned));
+    process.own().remove(static_cast<int>(owned));
+    delete vcpu;
     return nullptr;
   }
-  vcpu->run = reinterpret_cast<kvm_run*>(mapped);
-  vcpu->block_offset = (kSharedCpuPages + index * kVcpuPages) * kPage;
-  vcpu->block = kernel_area + vcpu->block_offset;
-  own_roots.store(index + 1);
-  error = arch_prepare_vcpu(*vcpu, vcpu->block, vcpu->block_offset, root);
+  const Lock::Change change(lock_);
   all_.push_back(vcpu);
-  if (error) return nullptr;
   return vcpu;
 }
 

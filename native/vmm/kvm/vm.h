@@ -38,6 +38,7 @@ class Vm {
   void renumber(int from, int to);
   void lock_for_fork();
   void unlock_after_fork();
+  void release_lock_of(uint32_t stack) { lock_.release_of(stack); }
   uint32_t vcpu_count() const { return next_index_; }
 
  private:

@@ -32,11 +32,13 @@ void AddressSpace::split_at(uint64_t address) {
   if (it == vmas_.end() || it->second.start == address) return;
   Vma upper = it->second;
   upper.start = address;
+  const Lock::Change change(lock);
   it->second.end = address;
   vmas_.emplace(address, upper);
 }
 
 void AddressSpace::carve(uint64_t start, uint64_t end) {
+  const Lock::Change change(lock);
   split_at(start);
   split_at(end);
   auto it = vmas_.lower_bound(start);
@@ -50,6 +52,7 @@ void AddressSpace::carve(uint64_t start, uint64_t end) {
 }
 
 void AddressSpace::insert(const Vma& vma) {
+  const Lock::Change change(lock);
   carve(vma.start, vma.end);
   if (!(vma.flags & kVmaHidden)) mapped_bytes_ += vma.bytes();
   vmas_.emplace(vma.start, vma);
@@ -59,6 +62,7 @@ void AddressSpace::insert(const Vma& vma) {
 // Joins anonymous neighbours of one kind, so that brk and piecewise mprotect do not grow the map without end.
 // File mappings stay apart: whether they join depends on offsets, which only the host knows.
 void AddressSpace::merge_around(uint64_t start, uint64_t end) {
+  const Lock::Change change(lock);
   auto it = vmas_.lower_bound(start);
   if (it != vmas_.begin()) --it;
   while (it != vmas_.end() && it->first <= end) {

@@ -72,6 +72,7 @@ bool CallSites::change(CallSite& site, bool shared) {
   uint32_t index;
   if (!find_slot(site, region, index)) return false;
   site.slot = region->start + index * kCallSlotBytes;
+  const Lock::Change change(space_.lock);
   uint8_t code[kCallSlotBytes], jump[kCallSiteBytes];
   arch_make_call_slot(site, region->start, code);
   std::memcpy(to_host({site.slot}).ptr(), code, sizeof code);
@@ -135,6 +136,7 @@ CallSites::Region* CallSites::new_region(uint64_t near) {
   const uint64_t start = space_.map_hidden(near, kRegionBytes, kCallSiteReach);
   if (!start) return nullptr;
   arch_make_common_slot(to_host({start}).ptr());
+  const Lock::Change change(space_.lock);
   regions_.push_back({start, std::vector<uint64_t>(kRegionSlots)});
   return &regions_.back();
 }
@@ -202,10 +204,12 @@ void CallSites::leave(uint64_t start, uint64_t end) {
       auto it = sites_.find(at);
       if (!at || it == sites_.end()) continue;
       put_back(it->second);
+      const Lock::Change change(space_.lock);
       gone_[it->second.slot] = it->second;
       sites_.erase(it);
     }
     space_.unmap_hidden(region->start, kRegionBytes);
+    const Lock::Change change(space_.lock);
     region = regions_.erase(region);
     left = true;
   }
@@ -233,6 +237,7 @@ bool AddressSpace::write_code(uint64_t at, const uint8_t (&code)[kCallSiteBytes]
   const HostAddr pages = to_host({first});
   const uint64_t bytes = last + kPage - first;
   const bool stored = in_store(first) || in_store(last);
+  const Lock::Change change(lock);
   if (stored) withdraw(first, bytes);
   const bool owned = find(at)->second.flags & kVmaOwned;
   if (!owned && raw(SYS_mprotect, pages.v, bytes, PROT_READ | PROT_WRITE)) return false;

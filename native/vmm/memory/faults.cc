@@ -52,6 +52,7 @@ bool AddressSpace::add_extent(uint64_t start, uint64_t end) {
     if (low < kRefusedStart) high = std::min(high, kRefusedStart);
     GuestPhys physical = next_physical_;
     if (vm.fd >= 0 && vm.add_slot(physical, window_start(low), high - low)) return false;
+    const Lock::Change change(lock);
     next_physical_ = physical + (high - low);
     extents_.emplace(low, Extent{low, high, physical});
     extent_bytes_ += high - low;
@@ -94,6 +95,7 @@ bool AddressSpace::enter_store(uint64_t start, uint64_t end, uint32_t prot, int 
   withdraw(start, end - start);
   tables_.map(start, end - start, tables_.room_at() + at, prot);
   sync_pools();
+  const Lock::Change change(lock);
   stored_.emplace(start, Stored{end, at});
   return true;
 }
@@ -106,10 +108,11 @@ void AddressSpace::leave_store(uint64_t start, uint64_t end) {
   while (it != stored_.end() && it->first < end) {
     const uint64_t from = it->first;
     const Stored whole = it->second;
-    it = stored_.erase(it);
     const uint64_t low = std::max(from, start), high = std::min(whole.end, end);
     tables_.unmap(low, high - low);
     code_store_.drop(whole.at + (low - from), high - low);
+    const Lock::Change change(lock);
+    it = stored_.erase(it);
     if (from < low) stored_.emplace(from, Stored{low, whole.at});
     if (high < whole.end) stored_.emplace(high, Stored{whole.end, whole.at + (high - from)});
   }
@@ -205,6 +208,7 @@ AddressSpace::Fault AddressSpace::fault(Thread& t, GuestAddr address, uint32_t a
     Vma grown = stack;
     uint64_t old_start = stack.start;
     grown.start = low;
+    const Lock::Change change(lock);
     mapped_bytes_ += old_start - low;
     vmas_.erase(it);
     it = vmas_.emplace(low, grown).first;

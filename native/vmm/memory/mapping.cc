@@ -125,7 +125,10 @@ int64_t AddressSpace::protect_host(const Vma& vma, uint32_t old, uint32_t prot) 
   auto first = changed_code_.lower_bound(vma.start);
   const bool changed = first != changed_code_.end() && *first < vma.end;
   auto set = [&](const HostAccess& access) {
-    while (first != changed_code_.end() && *first < vma.end) first = changed_code_.erase(first);
+    if (changed) {
+      const Lock::Change change(lock);
+      while (first != changed_code_.end() && *first < vma.end) first = changed_code_.erase(first);
+    }
     const uint64_t host = to_host({vma.start}).v;
     return vma.flags & kVmaOwned || changed ? raw(SYS_pkey_mprotect, host, vma.bytes(), access.prot, access.key)
                                  : raw(SYS_mprotect, host, vma.bytes(), access.prot);
@@ -376,6 +379,7 @@ int64_t AddressSpace::remap(Thread& t, uint64_t old_address, uint64_t old_bytes,
   withdraw(old_address, old_bytes);
   // Pages of changed code are apart from their neighbours on the host, which moves what is one mapping.
   if (auto page = changed_code_.lower_bound(old_address); page != changed_code_.end() && *page < old_address + old_bytes) {
+    const Lock::Change change(lock);
     while (page != changed_code_.end() && *page < old_address + old_bytes) page = changed_code_.erase(page);
     raw(SYS_pkey_mprotect, to_host({old_address}).v, old_bytes, static_cast<uint64_t>(host_prot(source.prot)), 0);
   }

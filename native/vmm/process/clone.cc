@@ -197,7 +197,8 @@ int64_t clone_sharing_memory(Thread& t, const Request& q) {
     result = start_host_thread(start, q);
     t.lends_vcpu = false;
     if (borrow) {
-      // The child has left this memory.
+      // The child has left this memory, perhaps killed in the middle of something.
+      release_locks_of(*child, *t.process);
       t.vcpu->run->immediate_exit = t.pending ? 1 : 0;
       restore_cpu_state(*t.vcpu, state);
       give_answers(t);
@@ -286,9 +287,10 @@ int64_t clone_process(Thread& t, const Request& q) {
 }
 
 int64_t clone_once(Thread& t, const Request& q) {
-  if (q.flags & CLONE_THREAD) return clone_thread(t, q);
-  if (q.flags & CLONE_VM) return clone_sharing_memory(t, q);
-  return clone_process(t, q);
+  const bool shares = q.flags & (CLONE_THREAD | CLONE_VM);
+  const int64_t result = q.flags & CLONE_THREAD ? clone_thread(t, q) : shares ? clone_sharing_memory(t, q) : clone_process(t, q);
+  // Descriptors are what a vCPU may lack. A task lacks room.
+  return shares && (result == -EMFILE || result == -ENFILE) && !(q.flags & CLONE_PIDFD) ? -EAGAIN : result;
 }
 
 int64_t clone_any(Call& c, const Request& q) {

@@ -86,6 +86,9 @@ int64_t execute(Call& c, int directory, const char* path, int flags, GuestAddr a
   if (int64_t result = check_sizes(argv, envp)) return result;
   argv.push_back(0);
   envp.push_back(0);
+  // Too many processes of the user that this one became (RLIMIT_NPROC): found out before anything is given up.
+  const uint64_t nothing[] = {arg(empty), 0};
+  if (raw(SYS_execveat, ~0ull, arg(empty), arg(nothing), arg(nothing + 1), AT_EMPTY_PATH) == -EAGAIN) return -EAGAIN;
 
   {
     auto gate = hold_gate(t);

@@ -48,8 +48,12 @@ struct Beginning {
   Thread* thread;
 };
 
+bool executed = false;  // this is no first program
+
 [[noreturn]] void fail(int status, const char* what, int64_t error) {
   report("%s: %s", what, strerrordesc_np(static_cast<int>(-error)));
+  // After an exec there is no program that it could be told to, nor one that could have had this status.
+  if (executed) raw(SYS_kill, static_cast<uint64_t>(raw(SYS_getpid)), SIGKILL);
   raw(SYS_exit_group, static_cast<uint64_t>(status));
   __builtin_unreachable();
 }
@@ -355,7 +359,10 @@ bool is_exec_image() {
   return fd >= 0 && raw(SYS_pread64, static_cast<uint64_t>(fd - kSelfPlace + kStatePlace), arg(&byte), 1, 0) == 1;
 }
 
-void start_after_exec(char** argv, char** envp) { on_own_stack(nullptr, argv, envp); }
+void start_after_exec(char** argv, char** envp) {
+  executed = true;
+  on_own_stack(nullptr, argv, envp);
+}
 
 // RLIMIT_STACK, the legacy layout or a large vm.mmap_rnd_bits can put the monitor where guests live: then it starts
 // once more without randomization.

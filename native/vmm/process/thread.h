@@ -166,7 +166,7 @@ void inherit_process_state(Process& child, const Process& parent);
 
 // Each monitor stack is this large and this aligned; the Thread sits at its lowest address, so that a
 // signal handler finds it from the stack pointer alone, without thread-local storage.
-constexpr uint64_t kMonitorStack = 256 << 10;
+constexpr uint64_t kMonitorStack = 1 << kMonitorStackBits;
 
 inline Thread& current() {
   uint64_t sp;

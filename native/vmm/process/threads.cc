@@ -1,12 +1,14 @@
 #include "process/threads.h"
 
 #include <linux/futex.h>
+#include <signal.h>
 #include <sys/mman.h>
 
 #include <new>
 
 #include "host/alloc.h"
 #include "host/raw.h"
+#include "host/report.h"
 #include "kvm/vcpu.h"
 #include "memory/address_space.h"
 #include "memory/guest_copy.h"
@@ -42,6 +44,26 @@ Block* block_of(Thread* thread) {
 
 }  // namespace
 
+bool is_left_stack(uint32_t number) {
+  // Blocks are only ever added, and each in one piece.
+  for (Block* b = __atomic_load_n(&blocks, __ATOMIC_ACQUIRE); b; b = b->next)
+    if (stack_number(arg(b->base)) == number) return __atomic_load_n(&b->alive, __ATOMIC_ACQUIRE) == 0;
+  return false;
+}
+
+void die_of_broken_state() {
+  report("a child was killed while it changed memory that it shared");
+  raw(SYS_kill, static_cast<uint64_t>(raw(SYS_getpid)), SIGKILL);
+  raw(SYS_exit_group, 128 + SIGKILL);
+  __builtin_unreachable();
+}
+
+void release_locks_of(Thread& gone, Process& process) {
+  const uint32_t number = stack_number(arg(gone.stack_block));
+  for (Lock* lock : {&process.space->lock, &process.handlers->lock, &process.threads_lock, &blocks_lock, &heap_lock()}) lock->release_of(number);
+  process.space->vm.release_lock_of(number);
+}
+
 Thread* new_thread_block() {
   Guard guard(blocks_lock);
   Block* found = nullptr;
@@ -51,7 +73,7 @@ Thread* new_thread_block() {
     uint8_t* base = map_block();
     if (!base) return nullptr;
     found = new Block{blocks, 0, false, base};
-    blocks = found;
+    __atomic_store_n(&blocks, found, __ATOMIC_RELEASE);
   }
   found->used = true;
   found->alive = 1;

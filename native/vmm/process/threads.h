@@ -26,6 +26,9 @@ void leave_robust_list(Thread& thread);
 void leave_robust_lists(Process& process);
 void clear_child_tid(Thread& thread);
 
+// One that shared the process's memory has left it for good: what it held is free, or, half changed, the process's end.
+void release_locks_of(Thread& gone, Process& process);
+
 // Locks taken across a fork, so that the child's copy of the monitor is whole.
 void lock_for_fork(Thread& thread);
 void unlock_after_fork(Thread& thread);
