@@ -40,7 +40,11 @@ void give_answers(Thread& thread) {
     long call;
   } kCalls[] = {{Answer::kPid, SYS_getpid},   {Answer::kTid, SYS_gettid},   {Answer::kUid, SYS_getuid},         {Answer::kGid, SYS_getgid},
                 {Answer::kEuid, SYS_geteuid}, {Answer::kEgid, SYS_getegid}, {Answer::kActions, SYS_rt_sigaction}, {Answer::kBreak, SYS_brk},
-                {Answer::kRseq, SYS_rseq},    {Answer::kStackSoft, SYS_prlimit64}};
+                {Answer::kRseq, SYS_rseq},    {Answer::kStackSoft, SYS_prlimit64},
+#ifdef SYS_arch_prctl
+                {Answer::kThreadPointer, SYS_arch_prctl},
+#endif
+                {Answer::kTidAddress, SYS_set_tid_address}, {Answer::kRobustList, SYS_set_robust_list}};
   SignalHandlers& handlers = *process.handlers;
   AddressSpace& space = *process.space;
   Guard space_guard(space.lock);
@@ -66,6 +70,19 @@ void give_answers(Thread& thread) {
   arch_put_answers(*thread.vcpu, 0, values);
   for (int number = 1; number <= kSignals; number++) arch_put_action(*thread.vcpu, number, handlers.action[number - 1]);
   arch_put_answers(*thread.vcpu, known, values);
+}
+
+void take_notes(Thread& thread) {
+  if (!thread.vcpu || thread.lends_vcpu) return;
+  uint64_t robust_list, clear_child_tid;
+  const uint32_t noted = arch_take_notes(*thread.vcpu, robust_list, clear_child_tid);
+  if (noted & kNotedRobustList) thread.robust_list = {robust_list};
+  if (noted & kNotedTidAddress) thread.clear_child_tid = {clear_child_tid};
+}
+
+void forget_notes(Thread& thread) {
+  uint64_t robust_list, clear_child_tid;
+  arch_take_notes(*thread.vcpu, robust_list, clear_child_tid);
 }
 
 void answer_action(Process& process, int number) {

@@ -32,6 +32,7 @@ void finish_call(Thread& t, uint32_t number, int64_t result) {
 void serve_system_call(Thread& t) {
   Vcpu& vcpu = *t.vcpu;
   uint32_t number = guest_call_number(vcpu);
+  take_notes(t);
   if (take_posted_result(t)) {
     finish_call(t, number, t.pairing.result);
     return;

@@ -1,3 +1,4 @@
+#include "kvm/answers.h"
 #include "kvm/runner.h"
 
 #include <linux/futex.h>
@@ -33,15 +34,16 @@ constexpr int kKickSignal = SIGSTKFLT;
 // price that waiting saves: no limit needs to be exact.
 constexpr uint64_t kMicrosecond = 2500;
 constexpr uint64_t kHotGap = 1000 * kMicrosecond;     // exits closer than this make a thread hot (an exit may take 100)
-constexpr uint32_t kHotCalls = 3, kHotCallsAuto = 12;  // where it must pay for the runner's making
+constexpr uint32_t kHotCalls = 3, kHotCallsAuto = 3;  // where it must pay for the runner's making
 constexpr uint64_t kFirstWatch = 400 * kMicrosecond;  // how long the identity thread watches for the first post,
-constexpr uint64_t kWatch = 100 * kMicrosecond;       // and for the next after one, before it sleeps
+constexpr uint64_t kWatch = 250 * kMicrosecond;       // and for the next after one, before it sleeps
 constexpr uint64_t kRunnerWatch = 20 * kMicrosecond;  // the runner waits so long awake to be sent in again
-constexpr uint64_t kStubWatch = 50 * kMicrosecond;    // the stub waits so long for its call, and leaves after that
-constexpr uint64_t kWorthWaiting = 35 * kMicrosecond;  // calls that take longer are not waited for the next time
+constexpr uint64_t kStubWatch = 80 * kMicrosecond;    // the stub waits so long for its call, and leaves after that
+constexpr uint64_t kWorthWaiting = 65 * kMicrosecond;  // calls that take longer are not waited for the next time
 constexpr int64_t kUnneeded = 30'000'000;              // ns without work after which a runner ends
 constexpr uint32_t kMissLimit = 8;
-constexpr uint64_t kFirstRest = 2000 * kMicrosecond, kLongestRest = 100'000 * kMicrosecond;
+constexpr size_t kCpuWords = 16;                       // 1024 CPUs
+constexpr uint64_t kFirstRest = 250 * kMicrosecond, kLongestRest = 100'000 * kMicrosecond;
 
 // Whether a core is idle now, for as far as the kernel tells: the fourth figure of /proc/loadavg counts what runs, this
 // thread included. A pair that shares a core with others costs more than it saves.
@@ -84,7 +86,6 @@ void runner_main(void* raw_runner) {
   Runner& r = *static_cast<Runner*>(raw_runner);
   // The name by which procfs/ hides it from guests.
   raw(SYS_prctl, PR_SET_NAME, arg(kRunnerName));
-  r.tid.store(static_cast<int>(raw(SYS_gettid)));
   // Only the kick may interrupt KVM_RUN.
   constexpr SignalSet kInside = ~signal_bit(kKickSignal);
   for (;;) {
@@ -142,8 +143,35 @@ bool start_runner(Thread& t) {
     delete runner;
     return false;
   }
+  runner->tid.store(static_cast<int>(made));
   p.runner = runner;
   return true;
+}
+
+// The runner goes to another CPU than the calling thread is on, one of those this thread may use: left to itself the kernel
+// mostly starts it here, where it waits for the end of the very watch that is for it. False: there is no other.
+bool place_runner(Thread& t) {
+  Runner& r = *t.pairing.runner;
+  unsigned cpu = 0;
+  if (is_error(raw(SYS_getcpu, arg(&cpu), 0, 0)) || static_cast<int>(cpu) == r.avoids) return true;
+  uint64_t cpus[kCpuWords] = {};
+  const int64_t bytes = raw(SYS_sched_getaffinity, 0, sizeof cpus, arg(cpus));
+  if (is_error(bytes) || cpu / 64 >= std::size(cpus)) return true;
+  cpus[cpu / 64] &= ~(1ull << (cpu % 64));
+  if (is_error(raw(SYS_sched_setaffinity, static_cast<uint64_t>(r.tid.load()), static_cast<uint64_t>(bytes), arg(cpus))))
+    return false;
+  r.avoids = static_cast<int>(cpu);
+  return true;
+}
+
+// From now on the runner is alone at work, and goes where there is room.
+void release_runner(Thread& t) {
+  Runner& r = *t.pairing.runner;
+  uint64_t cpus[kCpuWords] = {};
+  const int64_t bytes = raw(SYS_sched_getaffinity, 0, sizeof cpus, arg(cpus));
+  if (r.avoids < 0 || is_error(bytes)) return;
+  raw(SYS_sched_setaffinity, static_cast<uint64_t>(r.tid.load()), static_cast<uint64_t>(bytes), arg(cpus));
+  r.avoids = -1;
 }
 
 void rest(Thread& t) {
@@ -158,6 +186,7 @@ bool send_in(Thread& t) {
   Runner& r = *t.pairing.runner;
   uint32_t idle = Runner::kIdle;
   if (!r.phase.compare_exchange_strong(idle, Runner::kRun)) return false;
+  place_runner(t);
   futex_wake(r.phase);
   return true;
 }
@@ -177,6 +206,7 @@ void kick(Runner& r) {
 bool serve_post(Thread& t, PostPage& page) {
   Pairing& p = t.pairing;
   p.served = false;
+  take_notes(t);
   Call call{t, static_cast<uint32_t>(page.number), {}};
   for (int i = 0; i < 6; i++) call.a[i] = page.arguments[i];
   if (t.pending || !seccomp_always_allows(t, call.number) || arch_call_needs_registers(call.number)) {
@@ -231,6 +261,7 @@ int64_t wait_paired(Thread& t) {
     arch_pause();
     if (arch_ticks() - since > watch) {
       // Nobody calls: the next call leaves the machine by itself, and this core is free until then.
+      release_runner(t);
       page.mode.store(0, std::memory_order_release);
       p.active = false;
       p.hot = 0;
@@ -293,7 +324,7 @@ void note_call_exit(Thread& t) {
   p.hot = quick ? p.hot + 1 : 0;
   const bool always = process.exitless == static_cast<int>(Exitless::kOn);
   if (p.hot < (always ? kHotCalls : kHotCallsAuto) || now < p.rest_until) return;
-  if (!arch_can_post(*t.vcpu) || process.cores < 2 || (!always && !core_is_idle(process)) || !start_runner(t)) {
+  if (!arch_can_post(*t.vcpu) || process.cores < 2 || (!always && !core_is_idle(process)) || !start_runner(t) || !place_runner(t)) {
     rest(t);
     return;
   }

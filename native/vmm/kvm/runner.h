@@ -21,6 +21,7 @@ struct Runner {
   Thread* owner = nullptr;
   Thread* block = nullptr;     // the runner's own monitor stack
   std::atomic<int> tid{0};
+  int avoids = -1;             // the CPU it keeps away from, that of the thread with the identity
   bool frees_itself = false;   // nobody waits for its end
 };
 

@@ -3,6 +3,7 @@
 
 #include <cerrno>
 
+#include "kvm/answers.h"
 #include "memory/guest_copy.h"
 #include "process/thread.h"
 #include "seccomp/seccomp.h"
@@ -51,6 +52,7 @@ int64_t sys_get_robust_list(Call& c) {
     Guard guard(p.threads_lock);
     for (Thread* t = p.threads; t; t = t->next)
       if (tid == 0 ? t == &c.thread : t->tid == tid) {
+        take_notes(*t);
         head = t->robust_list.v;
         found = true;
       }

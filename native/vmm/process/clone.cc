@@ -201,6 +201,7 @@ int64_t clone_sharing_memory(Thread& t, const Request& q) {
       release_locks_of(*child, *t.process);
       t.vcpu->run->immediate_exit = t.pending ? 1 : 0;
       restore_cpu_state(*t.vcpu, state);
+      forget_notes(t);
       give_answers(t);
     }
   }

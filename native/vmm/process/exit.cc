@@ -48,7 +48,6 @@ int64_t sys_set_robust_list(Call& c) {
   constexpr uint64_t kHeadBytes = 24;
   if (c.a[1] != kHeadBytes) return -22;
   c.thread.robust_list = c.ptr(0);
-  c.thread.robust_list_length = c.a[1];
   return 0;
 }
 

@@ -138,7 +138,6 @@ struct Thread {
   stack_t alternate_stack{};     // ss_sp is a guest address
   GuestAddr clear_child_tid{0};
   GuestAddr robust_list{0};
-  uint64_t robust_list_length = 0;
   SeccompChain* seccomp = nullptr;  // filters the guest installed, newest first
   int seccomp_mode = 0;
   bool no_new_privs = false;

@@ -7,6 +7,7 @@
 #include <new>
 
 #include "host/alloc.h"
+#include "kvm/answers.h"
 #include "host/raw.h"
 #include "host/report.h"
 #include "kvm/vcpu.h"
@@ -167,6 +168,7 @@ void unlist_thread(Thread& thread) {
 }
 
 void clear_child_tid(Thread& thread) {
+  take_notes(thread);
   if (!thread.clear_child_tid.v) return;
   uint32_t zero = 0;
   if (put(thread.clear_child_tid, zero))
@@ -201,6 +203,7 @@ struct RobustHead {
 }  // namespace
 
 void leave_robust_list(Thread& thread) {
+  take_notes(thread);
   GuestAddr head_at = thread.robust_list;
   thread.robust_list = {0};
   RobustHead head;

@@ -8,7 +8,7 @@
 # The system call entry (LSTAR). Each vCPU has a copy of its own in a page that user mode may execute, with its post
 # page (struct PostPage, arch/x86_64/post.h) right behind it. Where KVM is PVM this runs in user mode, elsewhere in ring 0.
     .set POST, tine_stub + 4096
-    .set CPUID_TABLE, 1024        # kCpuidTable, kCpuidAny, kCpuidEnd in machine.h
+    .set CPUID_TABLE, 1280        # kCpuidTable, kCpuidAny, kCpuidEnd in machine.h
     .set CPUID_ANY, -1
     .set CPUID_END, -2
     .balign 4096
@@ -70,7 +70,7 @@ tine_stub_trapped:                # The trap alone may cost 30 µs: the monitor 
     decl POST+200(%rip)
     js tine_stub_post
 tine_stub_look:
-    .irp number, 13, 12, 39, 186, 102, 104, 107, 108, 302, 334
+    .irp number, 13, 12, 39, 186, 102, 104, 107, 108, 302, 334, 158, 218, 273
     cmp $\number, %rax
     je 1f
     .endr
@@ -100,8 +100,10 @@ tine_stub_answering:              # from here all three may change
 2:
     .set INDEX, INDEX+1
     .endr
-    cmp $302, %eax
+    .irp number, 302, 158, 218, 273
+    cmp $\number, %eax
     je 5f
+    .endr
     test $0x100, %ecx             # rseq
     jz 8f
     mov POST+208(%rip), %rax
@@ -142,7 +144,13 @@ tine_stub_answering:              # from here all three may change
     jne 8f
     xor %eax, %eax
     jmp 7f
-5:  test $0x200, %ecx             # prlimit64: only what one's own stack limit is
+5:  cmp $158, %eax
+    je 6f
+    cmp $218, %eax
+    je 9f
+    cmp $273, %eax
+    je 10f
+    test $0x200, %ecx             # prlimit64: only what one's own stack limit is
     jz 8f
     test %rdi, %rdi
     jnz 8f
@@ -158,6 +166,33 @@ tine_stub_answering:              # from here all three may change
     mov %rax, (%r10)
     mov POST+224(%rip), %rax
     mov %rax, 8(%r10)
+    xor %eax, %eax
+    jmp 7f
+6:  test $0x800, %ecx             # arch_prctl: only ARCH_SET_FS, to where the user's half is but for its last page
+    jz 8f
+    cmp $0x1002, %edi
+    jne 8f
+    mov %rsi, %rcx
+    shr $47, %rcx
+    jnz 8f
+    lea 4096(%rsi), %rcx
+    shr $47, %rcx
+    jnz 8f
+    wrfsbase %rsi
+    xor %eax, %eax
+    jmp 7f
+9:  test $0x1000, %ecx            # set_tid_address: the monitor reads it when it is wanted
+    jz 8f
+    mov %rdi, POST+240(%rip)
+    orl $2, POST+248(%rip)
+    mov POST+136(%rip), %rax
+    jmp 7f
+10: test $0x2000, %ecx            # set_robust_list, likewise
+    jz 8f
+    cmp $24, %rsi
+    jne 8f
+    mov %rdi, POST+232(%rip)
+    orl $1, POST+248(%rip)
     xor %eax, %eax
 7:  mov %rax, POST+88(%rip)
     jmp tine_stub_done

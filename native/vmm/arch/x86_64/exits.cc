@@ -241,6 +241,9 @@ void arch_put_answers(Vcpu& vcpu, uint32_t known, const uint64_t* values) {
   PostPage& page = *arch_post_page(vcpu);
   std::memcpy(page.answers, values, sizeof page.answers);
   std::memcpy(page.more, values + std::size(page.answers), sizeof page.more);
+  // wrfsbase
+  constexpr uint32_t kSetsThreadPointer = 1u << 11;
+  if (!(vcpu.run->s.regs.sregs.cr4 & CR4_FSGSBASE)) known &= ~kSetsThreadPointer;
   page.known.store(known, std::memory_order_release);
 }
 void arch_put_answer(Vcpu& vcpu, uint32_t answer, uint64_t value) {
@@ -254,6 +257,14 @@ void arch_put_action(Vcpu& vcpu, int number, const GuestAction& action) {
   std::atomic_thread_fence(std::memory_order_release);
   page.actions[number - 1] = action;
   page.version.store((version | 1) + 1, std::memory_order_release);
+}
+uint32_t arch_take_notes(Vcpu& vcpu, uint64_t& robust_list, uint64_t& clear_child_tid) {
+  PostPage& page = *arch_post_page(vcpu);
+  if (!page.noted.load(std::memory_order_relaxed)) return 0;
+  const uint32_t noted = page.noted.exchange(0);
+  robust_list = page.robust_list;
+  clear_child_tid = page.clear_child_tid;
+  return noted;
 }
 void arch_let_unseen(Vcpu& vcpu, int calls) { arch_post_page(vcpu)->unseen.store(calls, std::memory_order_relaxed); }
 void arch_drop_answers(Vcpu& vcpu, uint32_t dropped) { arch_post_page(vcpu)->known.fetch_and(~dropped); }
