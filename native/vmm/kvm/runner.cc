@@ -40,10 +40,9 @@ constexpr uint64_t kWatch = 250 * kMicrosecond;       // and for the next after 
 constexpr uint64_t kRunnerWatch = 20 * kMicrosecond;  // the runner waits so long awake to be sent in again
 constexpr uint64_t kStubWatch = 80 * kMicrosecond;    // the stub waits so long for its call, and leaves after that
 constexpr uint64_t kWorthWaiting = 65 * kMicrosecond;  // calls that take longer are not waited for the next time
-constexpr int64_t kUnneeded = 30'000'000;              // ns without work after which a runner ends
 constexpr uint32_t kMissLimit = 8;
 constexpr size_t kCpuWords = 16;                       // 1024 CPUs
-constexpr uint64_t kFirstRest = 250 * kMicrosecond, kLongestRest = 100'000 * kMicrosecond;
+constexpr uint64_t kFirstRest = 250 * kMicrosecond, kLongestRest = 20'000 * kMicrosecond;
 
 // Whether a core is idle now, for as far as the kernel tells: the fourth figure of /proc/loadavg counts what runs, this
 // thread included. A pair that shares a core with others costs more than it saves.
@@ -100,7 +99,7 @@ void runner_main(void* raw_runner) {
     }
     if (phase != Runner::kRun) {
       // A thread that sleeps or only computes needs none, and it would count as the container's for all that time.
-      if (!futex_wait_for(r.phase, phase, kUnneeded)) {
+      if (!futex_wait_for(r.phase, phase, kRunnerUnneeded)) {
         uint32_t idle = Runner::kIdle;
         if (r.phase.compare_exchange_strong(idle, Runner::kGone)) raw(SYS_exit, 0);
       }

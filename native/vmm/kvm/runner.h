@@ -11,6 +11,7 @@ namespace tine {
 struct Thread;
 
 constexpr char kRunnerName[] = "tine runner";
+constexpr int64_t kRunnerUnneeded = 30'000'000;  // ns without work after which a runner ends
 
 enum class Exitless : int { kAuto, kOff, kOn };
 

@@ -303,6 +303,13 @@ int64_t clone_any(Call& c, const Request& q) {
     retire_runner(t);
     result = clone_once(t, q);
   }
+  // So do the runners of the container's other processes, which end when nobody has needed them for a while.
+  constexpr timespec kPause{0, 5'000'000};
+  const bool posts = t.process->exitless != static_cast<int>(Exitless::kOff);
+  for (int64_t waited = 0; result == -EAGAIN && posts && waited < kRunnerUnneeded + 2 * kPause.tv_nsec; waited += kPause.tv_nsec) {
+    raw(SYS_nanosleep, arg(&kPause), 0);
+    result = clone_once(t, q);
+  }
   return result;
 }
 
