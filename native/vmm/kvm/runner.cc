@@ -37,6 +37,11 @@ constexpr uint64_t kHotGap = 1000 * kMicrosecond;     // exits closer than this 
 constexpr uint32_t kHotCalls = 3, kHotCallsAuto = 3;  // where it must pay for the runner's making
 constexpr uint64_t kFirstWatch = 400 * kMicrosecond;  // how long the identity thread watches for the first post,
 constexpr uint64_t kWatch = 250 * kMicrosecond;       // and for the next after one, before it sleeps
+// Where no core is idle, only for calls that follow each other closely, and with less patience.
+constexpr uint64_t kTightGap = 250 * kMicrosecond;
+constexpr uint32_t kTightCalls = 16;
+constexpr uint64_t kFirstWatchCrowded = 200 * kMicrosecond, kWatchCrowded = 50 * kMicrosecond, kStubWatchCrowded = 40 * kMicrosecond;
+constexpr uint32_t kMissLimitCrowded = 6;
 constexpr uint64_t kRunnerWatch = 20 * kMicrosecond;  // the runner waits so long awake to be sent in again
 constexpr uint64_t kStubWatch = 80 * kMicrosecond;    // the stub waits so long for its call, and leaves after that
 constexpr uint64_t kWorthWaiting = 65 * kMicrosecond;  // calls that take longer are not waited for the next time
@@ -240,7 +245,7 @@ int64_t wait_paired(Thread& t) {
   Pairing& p = t.pairing;
   Runner& r = *p.runner;
   PostPage& page = post_page(t);
-  uint64_t since = arch_ticks(), watch = kFirstWatch;
+  uint64_t since = arch_ticks(), watch = p.crowded ? kFirstWatchCrowded : kFirstWatch;
   bool any = false;
   for (;;) {
     if (r.phase.load(std::memory_order_acquire) == Runner::kExited) break;
@@ -249,7 +254,7 @@ int64_t wait_paired(Thread& t) {
       serve_post(t, page);
       p.misses = 0;
       since = arch_ticks();
-      watch = kWatch;
+      watch = p.crowded ? kWatchCrowded : kWatch;
       any = true;
       continue;
     }
@@ -304,7 +309,7 @@ bool take_posted_result(Thread& t) {
   bool unseen = post_page(t).state.exchange(kPostIdle) == kPosted;
   bool served = p.served && !unseen;
   p.served = false;
-  if (unseen && p.active && ++p.misses >= kMissLimit) {
+  if (unseen && p.active && ++p.misses >= (p.crowded ? kMissLimitCrowded : kMissLimit)) {
     // This thread does not get to run in time.
     unpair(t);
     rest(t);
@@ -319,17 +324,24 @@ void note_call_exit(Thread& t) {
   uint64_t now = arch_ticks();
   if (p.active) return;
   bool quick = now - p.last_exit < kHotGap;
+  p.tight = now - p.last_exit < kTightGap ? p.tight + 1 : 0;
   p.last_exit = now;
   p.hot = quick ? p.hot + 1 : 0;
   const bool always = process.exitless == static_cast<int>(Exitless::kOn);
   if (p.hot < (always ? kHotCalls : kHotCallsAuto) || now < p.rest_until) return;
-  if (!arch_can_post(*t.vcpu) || process.cores < 2 || (!always && !core_is_idle(process)) || !start_runner(t) || !place_runner(t)) {
+  if (!arch_can_post(*t.vcpu) || process.cores < 2) return rest(t);
+  p.crowded = !always && !core_is_idle(process);
+  if (p.crowded && p.tight < kTightCalls) {
+    p.rest_until = now + kFirstRest;
+    return;
+  }
+  if (!start_runner(t) || !place_runner(t)) {
     rest(t);
     return;
   }
   PostPage& page = post_page(t);
   page.state.store(kPostIdle);
-  page.spin.store(stub_rounds());
+  page.spin.store(p.crowded ? stub_rounds() * kStubWatchCrowded / kStubWatch : stub_rounds());
   page.mode.store(1, std::memory_order_release);
   p.served = false;
   p.active = true;

@@ -35,6 +35,8 @@ struct Pairing {
   uint32_t number = 0;
   uint64_t last_exit = 0;      // ticks
   uint32_t hot = 0;            // calls in quick succession
+  uint32_t tight = 0;          // and hardly anything else
+  bool crowded = false;        // others want the processors too
   uint32_t misses = 0;         // posts that timed out because nobody came
   uint64_t rest_until = 0;     // no pairing before this
   uint64_t rest = 0;
