@@ -185,12 +185,11 @@ void rest(Thread& t) {
   p.hot = p.misses = 0;
 }
 
-// False: it has just ended.
+// False: it has just ended, or there is no CPU for it.
 bool send_in(Thread& t) {
   Runner& r = *t.pairing.runner;
   uint32_t idle = Runner::kIdle;
-  if (!r.phase.compare_exchange_strong(idle, Runner::kRun)) return false;
-  place_runner(t);
+  if (!place_runner(t) || !r.phase.compare_exchange_strong(idle, Runner::kRun)) return false;
   futex_wake(r.phase);
   return true;
 }
@@ -393,6 +392,10 @@ void dismiss_runner(Thread& t) {
   r->frees_itself = true;
   if (r->phase.exchange(Runner::kQuit) == Runner::kGone) delete r;  // it looks at nothing any more
   else futex_wake(r->phase);
+}
+
+void forget_place(Thread& t) {
+  if (t.pairing.runner) t.pairing.runner->avoids = -1;
 }
 
 void forget_runner(Thread& t) { t.pairing = Pairing{}; }

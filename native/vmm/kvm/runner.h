@@ -59,6 +59,8 @@ void unpair(Thread& thread);
 void retire_runner(Thread& thread);
 // The same for a thread that ends, without waiting.
 void dismiss_runner(Thread& thread);
+// The thread may be bound to other CPUs now: the runner has to keep to them.
+void forget_place(Thread& thread);
 // In a fork's child: the runner stayed in the parent.
 void forget_runner(Thread& thread);
 

@@ -5,6 +5,7 @@
 #include "arch/arch.h"
 #include "fork/fork.h"
 #include "kvm/answers.h"
+#include "kvm/runner.h"
 #include "memory/address_space.h"
 #include "seccomp/seccomp.h"
 #include "syscall/counters.h"
@@ -96,6 +97,7 @@ int64_t check_and_answer(Call& call) {
   }
   int64_t result = answer(call);
   if (result >= 0) revise_answers(call);
+  if (call.number == SYS_sched_setaffinity) [[unlikely]] forget_place(thread);
   // The kernel writes below a MAP_GROWSDOWN mapping as a program does; the host's mirror of it does not grow.
   if (result == -EFAULT && thread.process->space->grow_for_call(thread, call.a)) result = answer(call);
   return result;
