@@ -174,14 +174,29 @@ int64_t AddressSpace::check_limits(Thread& t, uint64_t bytes, uint32_t prot, uin
   return 0;
 }
 
+// The host has done it: from here on it is known.
+int64_t AddressSpace::lock_pages(uint64_t address, uint64_t bytes, bool on) {
+  const uint64_t start = address & ~(kPage - 1), end = (address + bytes + kPage - 1) & ~(kPage - 1);
+  Guard guard(lock);
+  if (start >= end) return 0;
+  split_at(start);
+  split_at(end);
+  for (auto it = vmas_.lower_bound(start); it != vmas_.end() && it->first < end; ++it)
+    it->second.flags = on ? it->second.flags | kVmaLocked : it->second.flags & ~kVmaLocked;
+  merge_around(start, end);
+  return 0;
+}
+
 void AddressSpace::drop_not_inherited() {
   search_from_ = ~0ull;
+  lock_future = false;
   for (auto it = vmas_.begin(); it != vmas_.end();) {
     if (it->second.flags & kVmaDontFork) {
       withdraw(it->second.start, it->second.bytes());
       mapped_bytes_ -= it->second.bytes();
       it = vmas_.erase(it);
     } else {
+      it->second.flags &= ~kVmaLocked;
       ++it;
     }
   }

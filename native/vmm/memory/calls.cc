@@ -67,16 +67,21 @@ static int64_t pass_range(Call& c, long number, uint64_t third) {
   return host_call(c.thread, number, hp(c.ptr(0)), c.a[1], third);
 }
 
+static int64_t lock_range(Call& c, long number, uint64_t third, bool on) {
+  const int64_t result = pass_range(c, number, third);
+  return result ? result : space(c).lock_pages(c.a[0], c.a[1], on);
+}
+
 // Locking brings in what is writable on the host by writing to it.
 int64_t sys_mlock(Call& c) {
   const OpenWriteKey key;
-  return pass_range(c, SYS_mlock, 0);
+  return lock_range(c, SYS_mlock, 0, true);
 }
 int64_t sys_mlock2(Call& c) {
   const OpenWriteKey key;
-  return pass_range(c, SYS_mlock2, c.a[2]);
+  return lock_range(c, SYS_mlock2, c.a[2], true);
 }
-int64_t sys_munlock(Call& c) { return pass_range(c, SYS_munlock, 0); }
+int64_t sys_munlock(Call& c) { return lock_range(c, SYS_munlock, 0, false); }
 int64_t sys_mincore(Call& c) {
   if (c.a[0] & (kPage - 1)) return -EINVAL;
   return pass_range(c, SYS_mincore, hp(c.ptr(2)));

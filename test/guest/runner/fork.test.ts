@@ -13,7 +13,7 @@ const limit = 60_000;
 const strategies = ["cow", "selective-cow", "region-copy"] as const;
 
 /** What forks and looks at its memory; `guest.test.ts` runs them under the default strategy. */
-const forking = ["fork_memory", "jit", "mm_madvise"];
+const forking = ["fork_kinds", "fork_memory", "jit", "mm_madvise"];
 
 /** Lines of processes that run at once come in any order. */
 function sorted({ stdout, ...rest }: Outcome): Outcome {
