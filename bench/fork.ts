@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,10 +9,13 @@ import { crossCompile, qemuUser } from "../test/harness/translator.js";
 import { readFigures, type Table } from "./table.js";
 
 /** Resident memory, in MiB, at which a fork is measured. */
-const sizes = [0, 16, 64, 256, 1024];
+const sizes = [0, 16, 64, 256, 1024, 4096, 8192];
 
 const passes: Readonly<Record<string, string>> = {
   fork: "fork + exit + wait",
+  stopped: "of it the parent is stopped",
+  first: "of it until the child begins",
+  threads: "fork + exit + wait beside seven threads",
   "parent-read": "then the parent reads all",
   "parent-write": "then the parent writes all",
   "child-read": "the child reads all",
@@ -31,7 +35,7 @@ interface Column {
 }
 
 /** Native programs: every strategy beside Linux, with small pages and with huge ones. */
-export async function forkTable(program: string): Promise<Table> {
+export async function forkTables(program: string): Promise<Table[]> {
   const monitor = join(programs, "tine-vmm");
   return measure("Fork", [
     { name: "native", command: [program] },
@@ -41,7 +45,7 @@ export async function forkTable(program: string): Promise<Table> {
 }
 
 /** The same program, compiled for another processor, under qemu-user. */
-export async function translatedForkTable(source: string): Promise<Table> {
+export async function translatedForkTables(source: string): Promise<Table[]> {
   const folder = await mkdtemp(join(tmpdir(), "tine-bench-"));
   try {
     const translator = await qemuUser();
@@ -63,9 +67,10 @@ export async function translatedForkTable(source: string): Promise<Table> {
 }
 
 /** One size after the other, the columns in turn, so that all of them meet the machine in the same mood. */
-async function measure(title: string, columns: readonly Column[]): Promise<Table> {
+async function measure(title: string, columns: readonly Column[]): Promise<Table[]> {
   const results = columns.map(() => new Map<string, number>());
   for (const size of sizes) {
+    if (!hasRoomFor(size)) continue;
     for (const [index, { command, environment }] of columns.entries()) {
       const { stdout } = await check([...command, String(size)], {
         limit,
@@ -74,16 +79,38 @@ async function measure(title: string, columns: readonly Column[]): Promise<Table
       for (const [name, value] of readFigures(stdout)) results[index]?.set(name, value / 1000);
     }
   }
-  const rows = sizes.flatMap((size) =>
+  const names = columns.map(({ name }) => name);
+  const rows = (size: number): Table["rows"] =>
     Object.entries(passes).map(([pass, what]) => ({
       what: `${size} MiB: ${what}`,
       figures: results.map((result) => result.get(`${size}.${pass}`)),
-    })),
-  );
-  return {
-    title,
-    unit: "ms",
-    columns: columns.map(({ name }) => name),
-    rows: rows.filter(({ figures }) => figures.some((figure) => figure !== undefined)),
-  };
+    }));
+  const memory = sizes.map((size) => ({
+    what: `${size} MiB`,
+    figures: results.map((result) => inMebibytes(result.get(`${size}.pss`))),
+  }));
+  return [
+    { title, unit: "ms", columns: names, rows: sizes.flatMap(rows).filter(isMeasured) },
+    {
+      title: `${title}: memory of a child that waits`,
+      unit: "MiB",
+      columns: names,
+      rows: memory.filter(isMeasured),
+    },
+  ];
+}
+
+function isMeasured({ figures }: Table["rows"][number]): boolean {
+  return figures.some((figure) => figure !== undefined);
+}
+
+/** Of thousands of KiB. */
+function inMebibytes(value: number | undefined): number | undefined {
+  return value === undefined ? undefined : (value * 1000) / 1024;
+}
+
+/** A child with a copy of all, and something for the rest of the machine. */
+function hasRoomFor(size: number): boolean {
+  const available = /^MemAvailable: +(\d+) kB$/m.exec(readFileSync("/proc/meminfo", "utf8"))?.[1];
+  return size * 2.2 < Number(available) / 1024;
 }

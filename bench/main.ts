@@ -9,7 +9,8 @@ import { Ctr } from "../test/harness/ctr.js";
 import { busyboxImage, debianImage, debianPackages, type TestImage } from "../test/harness/image.js";
 import { programs, repository } from "../test/harness/paths.js";
 import { describe, type Measured, type Results } from "./documentation.js";
-import { forkTable, translatedForkTable } from "./fork.js";
+import { forkTables, translatedForkTables } from "./fork.js";
+import { forkWorkTable, translatedForkWorkTable } from "./fork-work.js";
 import { memoryTable } from "./memory.js";
 import { callTable } from "./operations.js";
 import { findPeers } from "./peers.js";
@@ -21,11 +22,21 @@ import { workloadPackages, workloadTable } from "./workloads.js";
 // `npm run bench [-- [--save NAME] [GROUP…]]`: figures beside peers in the same run; --save keeps them in
 // bench/results.
 
-const groups = ["start", "fork", "fork-translated", "calls", "processor", "work", "memory"] as const;
+const groups = [
+  "start",
+  "fork",
+  "fork-translated",
+  "fork-work",
+  "fork-work-translated",
+  "calls",
+  "processor",
+  "work",
+  "memory",
+] as const;
 type Group = (typeof groups)[number];
 
 /** Those that are measured when nobody names any: minutes in all. */
-const usual: readonly Group[] = groups.filter((name) => name !== "fork-translated");
+const usual: readonly Group[] = groups.filter((name) => !/^fork-/.test(name));
 
 function say(text: string): void {
   process.stderr.write(`[bench] ${text}\n`);
@@ -54,10 +65,12 @@ async function main(): Promise<void> {
     const begin = performance.now();
     const before = loadavg()[0] ?? 0;
     try {
-      const table = await measure(group, ctr);
-      process.stdout.write(`${markdown(table)}\n`);
+      const tables = await measure(group, ctr);
       const date = new Date().toISOString().slice(0, 10);
-      measured.push({ ...table, date, machine, load: [before, loadavg()[0] ?? 0] });
+      for (const table of tables) {
+        process.stdout.write(`${markdown(table)}\n`);
+        measured.push({ ...table, date, machine, load: [before, loadavg()[0] ?? 0] });
+      }
       // At once: a later group may fail, or take longer than somebody waits.
       if (values.save !== undefined) {
         await save(values.save, measured);
@@ -72,30 +85,34 @@ async function main(): Promise<void> {
   if (failures.length > 0) throw new Error(failures.join("\n"));
 }
 
-async function measure(group: Group, ctr: Ctr): Promise<Table> {
+async function measure(group: Group, ctr: Ctr): Promise<readonly Table[]> {
   const small = await busyboxImage(say);
   await ctr.import(small);
   const peers = await findPeers(ctr, small);
   switch (group) {
     case "start":
-      return startTable(ctr, small, peers);
+      return [await startTable(ctr, small, peers)];
     case "fork":
-      return forkTable(await compile("fork"));
+      return forkTables(await compile("fork"));
     case "fork-translated":
-      return translatedForkTable(join(repository, "bench/programs/fork.c"));
+      return translatedForkTables(join(repository, "bench/programs/fork.c"));
+    case "fork-work":
+      return [await forkWorkTable(ctr, say)];
+    case "fork-work-translated":
+      return [await translatedForkWorkTable(ctr, say)];
     case "calls":
-      return callTable(peers, await compile("calls"));
+      return [await callTable(peers, await compile("calls"))];
     case "memory":
-      return memoryTable(await apart(ctr, small), small, peers);
+      return [await memoryTable(await apart(ctr, small), small, peers)];
     case "work": {
       const image = await debianImage([...debianPackages, ...workloadPackages], say);
       await ctr.import(image);
-      return workloadTable(ctr, image, peers, say);
+      return [await workloadTable(ctr, image, peers, say)];
     }
     case "processor": {
       const image = await debianImage([...debianPackages, ...processorPackages], say);
       await ctr.import(image);
-      return processorTable(ctr, image, peers);
+      return [await processorTable(ctr, image, peers)];
     }
   }
 }

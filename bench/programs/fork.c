@@ -1,9 +1,12 @@
-// What a fork costs at the resident sizes (MiB) given as arguments: fork + exit + wait, and then what comes
-// after it: the next pass of reads and of writes over the memory, in the parent and in the child, while both
-// live. "SIZE.what MICROSECONDS" a line. "huge" before the sizes asks for huge pages.
+// What a fork costs at the resident sizes (MiB) given as arguments: fork + exit + wait, how much of that the parent is
+// stopped and the child not yet running, the whole again beside seven more threads, and then what comes after it: the next
+// pass of reads and of writes over the memory, in the parent and in the child, while both live. "SIZE.what MICROSECONDS" a
+// line, and "SIZE.pss" what a child that does nothing takes, in KiB. "huge" before the sizes asks for huge pages.
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -15,7 +18,7 @@ enum { kRounds = 11, kPage = 4096 };
 static const size_t kMiB = 1 << 20;
 
 // Passes over much memory take long where pages come back one by one, so they are made fewer times, or not at all.
-static int Rounds(size_t bytes) { return bytes <= 16 * kMiB ? kRounds : 5; }
+static int Rounds(size_t bytes) { return bytes <= 16 * kMiB ? kRounds : bytes <= 1024 * kMiB ? 5 : 3; }
 static int PassRounds(size_t bytes) { return bytes <= 16 * kMiB ? 5 : bytes <= 64 * kMiB ? 3 : bytes <= 256 * kMiB ? 1 : 0; }
 
 struct Passes {
@@ -34,13 +37,66 @@ static struct Passes GoOver(volatile char *memory, size_t bytes) {
   return passes;
 }
 
-static double ForkExitWait(void) {
+// In microseconds from the call on.
+struct Fork {
+  double whole;    // until the child has been waited for
+  double stopped;  // until the parent goes on
+  double first;    // until the child begins
+};
+
+static volatile double *begun;  // shared with the child
+
+static struct Fork ForkExitWait(void) {
   const double start = NowMicroseconds();
   const pid_t child = fork();
-  if (child == 0) _exit(0);
+  if (child == 0) {
+    *begun = NowMicroseconds();
+    _exit(0);
+  }
+  const double returned = NowMicroseconds();
   int status = -1;
   Require(child > 0 && waitpid(child, &status, 0) == child && status == 0, "fork and wait");
-  return NowMicroseconds() - start;
+  return (struct Fork){NowMicroseconds() - start, returned - start, *begun - start};
+}
+
+enum { kThreads = 7 };
+static int gate[2];
+
+static void *Wait(void *unused) {
+  char byte;
+  Require(read(gate[0], &byte, 1) == 1, "read");
+  return unused;
+}
+
+static double ForkBesideThreads(int rounds) {
+  pthread_t threads[kThreads];
+  double forks[kRounds];
+  Require(pipe(gate) == 0, "pipe");
+  for (int i = 0; i < kThreads; ++i) Require(pthread_create(&threads[i], NULL, Wait, NULL) == 0, "thread");
+  for (int round = 0; round < rounds; ++round) forks[round] = ForkExitWait().whole;
+  for (int i = 0; i < kThreads; ++i) Require(write(gate[1], "", 1) == 1, "write");
+  for (int i = 0; i < kThreads; ++i) pthread_join(threads[i], NULL);
+  close(gate[0]);
+  close(gate[1]);
+  return Median(forks, rounds);
+}
+
+// Of a child that only waits, as the kernel counts it: memory that is shared by two is half each one's. -1: it is not told.
+static double ProportionalKilobytes(void) {
+  const pid_t child = fork();
+  Require(child >= 0, "fork");
+  if (child == 0)
+    for (;;) pause();
+  usleep(20000);
+  char path[64], line[256];
+  double kilobytes = -1;
+  snprintf(path, sizeof path, "/proc/%d/smaps_rollup", child);
+  FILE *file = fopen(path, "r");
+  while (file && fgets(line, sizeof line, file)) sscanf(line, "Pss: %lf", &kilobytes);
+  if (file) fclose(file);
+  int status = -1;
+  Require(kill(child, SIGKILL) == 0 && waitpid(child, &status, 0) == child, "kill and wait");
+  return kilobytes;
 }
 
 // The passes of both sides after one fork: first the parent's, while the child waits, then the child's.
@@ -68,6 +124,8 @@ static void ForkAndGoOver(char *memory, size_t bytes, struct Passes *parent, str
 
 int main(int count, char **sizes) {
   const int huge = count > 1 && strcmp(sizes[1], "huge") == 0;
+  begun = mmap(NULL, kPage, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  Require(begun != MAP_FAILED, "mmap");
   for (int i = 1 + huge; i < count; ++i) {
     const size_t bytes = (size_t)atol(sizes[i]) << 20;
     char *memory = NULL;
@@ -77,12 +135,25 @@ int main(int count, char **sizes) {
       if (huge) Require(madvise(memory, bytes, MADV_HUGEPAGE) == 0, "madvise");
       memset(memory, 1, bytes);
     }
-    double forks[kRounds], passes[4][kRounds];
+    double forks[3][kRounds], passes[4][kRounds];
     ForkExitWait();  // the first finds everything cold
-    for (int round = 0; round < Rounds(bytes); ++round) forks[round] = ForkExitWait();
+    for (int round = 0; round < Rounds(bytes); ++round) {
+      const struct Fork one = ForkExitWait();
+      forks[0][round] = one.whole;
+      forks[1][round] = one.stopped;
+      forks[2][round] = one.first;
+    }
     char name[64];
-    snprintf(name, sizeof name, "%s.fork", sizes[i]);
-    Report(name, Median(forks, Rounds(bytes)));
+    const char *const parts[] = {"fork", "stopped", "first"};
+    for (int which = 0; which < 3; ++which) {
+      snprintf(name, sizeof name, "%s.%s", sizes[i], parts[which]);
+      Report(name, Median(forks[which], Rounds(bytes)));
+    }
+    snprintf(name, sizeof name, "%s.threads", sizes[i]);
+    Report(name, ForkBesideThreads(Rounds(bytes)));
+    const double kilobytes = ProportionalKilobytes();
+    snprintf(name, sizeof name, "%s.pss", sizes[i]);
+    if (kilobytes >= 0) Report(name, kilobytes);
     if (bytes == 0) continue;
     for (int round = 0; round < PassRounds(bytes); ++round) {
       struct Passes parent, child;

@@ -43,15 +43,17 @@ const environment = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
  * A Debian image of this machine's release, made from packages with mmdebstrap and kept in the cache under a
  * name that follows from the package list. `TINE_DEBIAN_MIRROR` names another mirror than Debian's own.
  *
+ * @param sources - source packages whose archives are to lie in /usr/src
  * @throws {CommandError} when mmdebstrap fails: with its messages.
  */
 export async function debianImage(
   packages: readonly string[] = debianPackages,
   progress: Progress = () => undefined,
+  sources: readonly string[] = [],
 ): Promise<TestImage> {
   const suite = await releaseName();
   const mirror = process.env["TINE_DEBIAN_MIRROR"];
-  const key = keyOf([suite, ...[...packages].sort()]);
+  const key = keyOf([suite, ...[...packages].sort(), ...sources.map((name) => `source of ${name}`)]);
   return cachedImage(
     `tine.test/debian:${key}`,
     `debian-${suite}-${key}.tar`,
@@ -71,6 +73,7 @@ export async function debianImage(
           // Some packages (Java, PostgreSQL) do not configure without the folders that lie there.
           '--essential-hook=mkdir -p "$1/usr/share/man/man1" "$1/usr/share/man/man7"',
           "--dpkgopt=path-exclude=/usr/share/locale/*",
+          ...(sources.length === 0 ? [] : [`--customize-hook=${fetchSources(sources)}`]),
           suite,
           rootfs,
           ...(mirror === undefined ? [] : [mirror]),
@@ -81,6 +84,17 @@ export async function debianImage(
     },
     progress,
   );
+}
+
+/** What mmdebstrap runs, with the new root as its argument. */
+function fetchSources(names: readonly string[]): string {
+  const list = '"$1/etc/apt/sources.list.d/sources.list"';
+  return [
+    `sed -n "s/^deb /deb-src /p" "$1/etc/apt/sources.list" >${list}`,
+    'chroot "$1" apt-get -qq update',
+    `chroot "$1" sh -c "cd /usr/src && apt-get -qq source --download-only ${names.join(" ")}"`,
+    `rm ${list}`,
+  ].join(" && ");
 }
 
 /**
