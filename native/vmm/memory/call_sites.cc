@@ -153,6 +153,11 @@ CallSite* CallSites::site_of_slot(uint64_t ip) {
 uint64_t CallSites::continuation(uint64_t ip) {
   if (!any_.load(std::memory_order_acquire)) return 0;
   Guard guard(space_.lock);
+  for (const Region& region : regions_) {
+    if (ip - region.start >= kRegionBytes) continue;
+    const CallSite* site = site_of_slot(ip);
+    return site ? arch_call_continuation(*site, ip) : ip - region.start < kCallSlotBytes ? ip : 0;  // the first is common to all
+  }
   auto it = sites_.upper_bound(ip);
   if (it == sites_.begin()) return 0;
   const CallSite& site = std::prev(it)->second;

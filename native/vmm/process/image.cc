@@ -54,7 +54,14 @@ int64_t open_program(Thread& t, int directory, const char* path, int flags) {
     if (int64_t result = procfs_path(t, directory, text, follow)) return result;
     opened = raw(SYS_openat, static_cast<uint64_t>(directory), arg(text), O_RDONLY | O_CLOEXEC | O_NONBLOCK | (follow ? 0u : O_NOFOLLOW));
   }
-  if (is_error(opened)) return opened == -ENXIO ? -EACCES : opened;
+  // The kernel looks at what kind of file it is before it opens one: a device that nobody could open is no program either.
+  if (opened == -ENXIO) return -EACCES;
+  if (opened == -EPERM) {
+    struct stat kind;
+    const bool known = raw(SYS_newfstatat, static_cast<uint64_t>(directory), arg(text), arg(&kind), follow ? 0u : AT_SYMLINK_NOFOLLOW) == 0;
+    return known && length && !S_ISREG(kind.st_mode) ? -EACCES : -EPERM;
+  }
+  if (is_error(opened)) return opened;
   int fd = static_cast<int>(opened);
   struct stat info;
   int64_t result = raw(SYS_fstat, opened, arg(&info));

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/limits.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 
 #include "host/raw.h"
 #include "process/descriptors.h"
@@ -15,6 +16,7 @@ namespace tine {
 namespace {
 
 constexpr int kMaxLinks = 40;  // MAXSYMLINKS
+constexpr int64_t kNoSymlinkFollow = 0x2000;  // ST_NOSYMFOLLOW, not in userland's headers
 
 int64_t open_path(int directory, const char* path, uint64_t flags) {
   return raw(SYS_openat, directory, arg(path), O_PATH | O_CLOEXEC | flags);
@@ -79,6 +81,8 @@ int64_t Walk::meet_link(int fd, bool is_last, bool follow, bool& finished) {
     if (int64_t error = procfs_judge_link(thread_, entry, link)) return error;
   }
   if (++links_ > kMaxLinks) return -ELOOP;
+  struct statfs mount {};
+  if (raw(SYS_fstatfs, static_cast<uint64_t>(fd), arg(&mount)) == 0 && (mount.f_flags & kNoSymlinkFollow)) return -ELOOP;
   if (link == Link::ordinary) {
     std::string target = procfs_link(fd, "");
     if (target.empty()) return -ENOENT;

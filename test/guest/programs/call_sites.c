@@ -207,6 +207,37 @@ static int goes_to_main(void *unused) {
     return calls_of_many_kinds(10);
 }
 
+#ifdef __x86_64__
+static volatile sig_atomic_t steps;
+
+static void on_step(int signal) {
+    (void)signal;
+    steps++;
+}
+
+static unsigned long flags_now(void) {
+    unsigned long flags;
+    __asm__ volatile("pushfq; popq %0" : "=r"(flags));
+    return flags;
+}
+
+// Through a call with the trap flag set: it is one step, and the flag is still set behind it.
+static int stepping(void *unused) {
+    (void)unused;
+    signal(SIGTRAP, on_step);
+    const long pid = getpid();
+    for (int i = 0; i < 200; i++) {
+        __asm__ volatile("pushfq; orq $0x100, (%%rsp); popfq" ::: "cc", "memory");
+        const long answer = syscall(SYS_getpid), parent = getppid();
+        const unsigned long flags = flags_now();
+        __asm__ volatile("pushfq; andq $~0x100, (%%rsp); popfq" ::: "cc", "memory");
+        if (answer != pid || parent <= 0) return 1;
+        if (!(flags & 0x100)) return 2;
+    }
+    return steps > 200 * 5 ? 0 : 3;
+}
+#endif
+
 int main(void) {
     CHECK_EQ("calls", calls_of_many_kinds(50), 0);
     under_signals();
@@ -217,5 +248,8 @@ int main(void) {
     thrown_away();
     check_child("code thrown away, and a child", goes_to_main, NULL, "exit 0");
     mapped_over();
+#ifdef __x86_64__
+    check_child("a program that steps through its calls", stepping, NULL, "exit 0");
+#endif
     return check_done();
 }

@@ -118,8 +118,34 @@ static int joins(void *unused) {
     return strcmp(name.nodename, "held") ? 4 : 0;
 }
 
+// A mount whose symbolic links nobody follows, in the middle of a path or at its end.
+static int follows_no_links(void *unused) {
+    (void)unused;
+    char path[300], here[200];
+    const gid_t group = getgid();
+    snprintf(path, sizeof path, "0 %u 1", getuid());
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNS) || !write_text("/proc/self/uid_map", path) || !write_text("/proc/self/setgroups", "deny")) return 1;
+    snprintf(path, sizeof path, "0 %u 1", group);
+    if (!write_text("/proc/self/gid_map", path)) return 1;
+    enter_directory();
+    if (mount("tmpfs", ".", "tmpfs", 0, "size=1m")) return 2;
+    if (chdir(check_directory) || !getcwd(here, sizeof here)) return 3;
+    if (symlink("/etc/passwd", "file") || symlink("/etc", "folder")) return 4;
+    if (close(open("file", O_RDONLY)) || mount(NULL, here, NULL, MS_REMOUNT | MS_BIND | 256 /* MS_NOSYMFOLLOW */, NULL)) return 5;
+    snprintf(path, sizeof path, "%s/folder/passwd", here);
+    struct stat info;
+    if (open("file", O_RDONLY) != -1 || errno != ELOOP) return 6;
+    if (open(path, O_RDONLY) != -1 || errno != ELOOP) return 7;
+    if (stat("file", &info) != -1 || errno != ELOOP) return 8;
+    if (chdir("folder") != -1 || errno != ELOOP) return 9;
+    if (execl("file", "file", (char *)NULL) != -1 || errno != ELOOP) return 10;
+    if (lstat("file", &info) || readlink("folder", path, sizeof path) != 4) return 11;
+    return umount2(".", MNT_DETACH) || chdir("/") || rmdir(check_directory) ? 12 : 0;
+}
+
 int main(void) {
     check_child("a user namespace, mounts and a host name in it", in_user_namespace, NULL, "exit 0");
+    check_child("a mount without symbolic links", follows_no_links, NULL, "exit 0");
     check_child("a pid namespace", in_pid_namespace, NULL, "exit 0");
     check_child("its first process dies of a fault", faults_as_first, NULL, "exit 11");
     check_child("setns", joins, NULL, "exit 0");

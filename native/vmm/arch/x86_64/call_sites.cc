@@ -211,6 +211,8 @@ void arch_make_call_jump(const CallSite& site, uint8_t (&code)[kCallSiteBytes]) 
 
 uint64_t arch_call_continuation(const CallSite& site, uint64_t ip) {
   if (ip == site.at) return site.slot;
+  // On the way into the stub: nothing was done yet.
+  if (ip - site.slot < (site.moved ? kNextReturn : kCallSlotBytes)) return ip;
   return site.moved && ip == site.back ? site.slot + kNextReturn : 0;
 }
 
@@ -226,11 +228,15 @@ uint64_t arch_call_original(const CallSite& site, uint64_t ip) {
 uint8_t arch_breakpoint() { return kInt3; }
 
 bool arch_leave_changed_code(Thread& t, const ExceptionInfo& e) {
-  if (e.trap != X86_TRAP_UD && e.trap != X86_TRAP_BP) return false;
   kvm_regs& r = t.vcpu->run->s.regs.regs;
+  CallSites& sites = t.process->space->call_sites;
+  // A program that steps through itself does not see the way into the stub: natively there is one instruction, the call.
+  if (e.trap == X86_TRAP_DB) return r.rip - kSelfVirtual < kPage || sites.continuation(r.rip) == r.rip;
+  if (e.trap != X86_TRAP_UD && e.trap != X86_TRAP_BP) return false;
   // A breakpoint is reported behind its byte.
-  const uint64_t to = t.process->space->call_sites.continuation(e.trap == X86_TRAP_BP ? r.rip - 1 : r.rip);
-  if (!to) return false;
+  const uint64_t at = e.trap == X86_TRAP_BP ? r.rip - 1 : r.rip;
+  const uint64_t to = sites.continuation(at);
+  if (!to || to == at) return false;
   r.rip = to;
   t.vcpu->run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
   return true;

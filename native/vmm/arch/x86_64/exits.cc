@@ -217,6 +217,12 @@ Exit arch_classify(Vcpu& vcpu, int64_t result, ExceptionInfo& e) {
     }
     if (supervisor && r.rip - kExceptionAddress < 32 * 16) {
       const Exit exit = classify_exception(vcpu, static_cast<uint32_t>((r.rip - kExceptionAddress) / 16), e);
+      // A program that steps through itself has come from a slot: the call is made here, and keeps the flags.
+      if (exit == Exit::kException && e.trap == X86_TRAP_DB && r.rip - kSelfVirtual == static_cast<uint64_t>(tine_stub_patched - tine_stub)) {
+        r.r11 = r.rflags;
+        leave_stub(vcpu, false);
+        return Exit::kSystemCall;
+      }
       // A pointer that the guest gave is not as it should be.
       if (exit != Exit::kException || stub_place(vcpu) != StubPlace::kAnswering) return exit;
       take_answered_call(vcpu);
