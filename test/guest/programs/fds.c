@@ -129,13 +129,15 @@ static int limited_by_another(void *unused) {
         (void)!write(to_parent[1], "x", 1);
         if (read(to_child[0], &byte, 1) != 1) _exit(8);
         if (dup2(0, 39) != 39 || dup2(0, 40) != -1 || fcntl(0, F_DUPFD, 38) != 38) _exit(9);
-        if (getrlimit(RLIMIT_NOFILE, &now) || now.rlim_cur != 40 || now.rlim_max != 6000) _exit(10);
+        if (getrlimit(RLIMIT_NOFILE, &now) || now.rlim_cur != 40 || now.rlim_max != before.rlim_max - 1) _exit(10);
         (void)!write(to_parent[1], "x", 1);
         if (read(to_child[0], &byte, 1) != 1) _exit(11);
-        execl("/bin/sh", "sh", "-c", "test $(ulimit -Sn) = 20 && test $(ulimit -Hn) = 6000", (char *)NULL);
+        execl("/bin/sh", "sh", "-c", "test $(ulimit -Sn) = 20 && test $(ulimit -Hn) -gt 20", (char *)NULL);
         _exit(12);
     }
-    struct rlimit first = {30, before.rlim_max}, second = {40, 6000}, third = {20, 6000}, old;
+    close(to_child[0]);
+    close(to_parent[1]);
+    struct rlimit first = {30, before.rlim_max}, second = {40, before.rlim_max - 1}, third = {20, before.rlim_max - 1}, old;
     char byte;
     if (prlimit(child, RLIMIT_NOFILE, &first, &old) || old.rlim_cur != before.rlim_cur) return 13;
     (void)!write(to_child[1], "x", 1);
@@ -143,7 +145,7 @@ static int limited_by_another(void *unused) {
     if (prlimit(child, RLIMIT_NOFILE, &second, &old) || old.rlim_cur != 30) return 15;
     (void)!write(to_child[1], "x", 1);
     if (read(to_parent[0], &byte, 1) != 1) return 16;
-    if (prlimit(child, RLIMIT_NOFILE, &third, &old) || old.rlim_cur != 40 || old.rlim_max != 6000) return 17;
+    if (prlimit(child, RLIMIT_NOFILE, &third, &old) || old.rlim_cur != 40 || old.rlim_max != before.rlim_max - 1) return 17;
     (void)!write(to_child[1], "x", 1);
     int status;
     waitpid(child, &status, 0);
