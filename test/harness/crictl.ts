@@ -4,27 +4,55 @@ import { capture } from "./command.js";
 import type { PrivateContainerd } from "./containerd.js";
 import type { NetworkNamespace } from "./network-namespace.js";
 
-/** The lines of a containerd's configuration that serve pods, with a handler for each runtime. */
-export function podConfiguration(folder: string, pauseImage: string): string {
-  const plugin = 'plugins."io.containerd.grpc.v1.cri"';
-  const handler = (name: string, runtime: string): string[] => [
-    `[${plugin}.containerd.runtimes.${name}]`,
-    `  runtime_type = "${runtime}"`,
-    ...(name === "tine" ? ["  privileged_without_host_devices = false"] : []),
-  ];
-  return [
-    `[${plugin}]`,
-    `  sandbox_image = "${pauseImage}"`,
-    "  restrict_oom_score_adj = true",
-    "  disable_apparmor = true",
-    '  stream_server_address = "127.0.0.1"',
-    `[${plugin}.cni]`,
-    '  bin_dir = "/usr/lib/cni"',
-    `  conf_dir = "${join(folder, "networks")}"`,
-    ...handler("runc", "io.containerd.runc.v2"),
-    ...handler("tine", "io.containerd.tine.v2"),
-    "",
-  ].join("\n");
+const handlers = { runc: "io.containerd.runc.v2", tine: "io.containerd.tine.v2" } as const;
+
+/**
+ * The lines of a containerd's configuration that serve pods, with a handler for each runtime.
+ *
+ * @param version the configuration's
+ * @param networkPlugins the line that says where they are, which containerd 2.2 renamed
+ */
+export function podConfiguration(
+  folder: string,
+  pauseImage: string,
+  version: 2 | 3 = 2,
+  networkPlugins = 'bin_dir = "/usr/lib/cni"',
+): string {
+  const [runtime, images] =
+    version === 2
+      ? (["io.containerd.grpc.v1.cri", "io.containerd.grpc.v1.cri"] as const)
+      : (["io.containerd.cri.v1.runtime", "io.containerd.cri.v1.images"] as const);
+  const plugin = (name: string, ...below: string[]): string =>
+    `[${["plugins", JSON.stringify(name), ...below].join(".")}]`;
+  const tables: Record<string, string[]> = {
+    [plugin("io.containerd.grpc.v1.cri")]: ['stream_server_address = "127.0.0.1"'],
+  };
+  const add = (table: string, ...lines: string[]): void => {
+    tables[table] = [...(tables[table] ?? []), ...lines];
+  };
+  if (version === 2) add(plugin(images), `sandbox_image = "${pauseImage}"`);
+  else add(plugin(images, "pinned_images"), `sandbox = "${pauseImage}"`);
+  add(plugin(runtime), "restrict_oom_score_adj = true", "disable_apparmor = true");
+  add(plugin(runtime, "cni"), networkPlugins, `conf_dir = "${join(folder, "networks")}"`);
+  for (const [name, type] of Object.entries(handlers))
+    add(plugin(runtime, "containerd", "runtimes", name), `runtime_type = "${type}"`);
+  return Object.entries(tables)
+    .flatMap(([table, lines]) => [table, ...lines.map((line) => `  ${line}`)])
+    .join("\n");
+}
+
+/** The network that such a containerd gives pods. */
+export async function writePodNetwork(folder: string): Promise<void> {
+  const networks = join(folder, "networks");
+  await mkdir(networks, { recursive: true });
+  const addresses = {
+    type: "host-local",
+    ranges: [[{ subnet: "10.88.0.0/16" }]],
+    dataDir: join(networks, "leases"),
+  };
+  const bridge = { type: "bridge", bridge: "tine-pods", isGateway: true, ipMasq: false, ipam: addresses };
+  const list = { cniVersion: "0.4.0", name: "tine-pods", plugins: [bridge, { type: "loopback" }] };
+  await writeFile(join(networks, "10-pods.conflist"), JSON.stringify(list));
 }
 
 /** crictl over a private containerd that serves pods. */
@@ -40,16 +68,7 @@ export class Crictl implements AsyncDisposable {
     network: NetworkNamespace,
     program: string,
   ): Promise<Crictl> {
-    const folder = join(containerd.folder, "networks");
-    await mkdir(folder, { recursive: true });
-    const addresses = {
-      type: "host-local",
-      ranges: [[{ subnet: "10.88.0.0/16" }]],
-      dataDir: join(folder, "leases"),
-    };
-    const bridge = { type: "bridge", bridge: "tine-pods", isGateway: true, ipMasq: false, ipam: addresses };
-    const list = { cniVersion: "0.4.0", name: "tine-pods", plugins: [bridge, { type: "loopback" }] };
-    await writeFile(join(folder, "10-pods.conflist"), JSON.stringify(list));
+    await writePodNetwork(containerd.folder);
     const endpoint = `unix://${containerd.address}`;
     const settings = [`runtime-endpoint: ${endpoint}`, `image-endpoint: ${endpoint}`, "timeout: 20", ""];
     await writeFile(join(containerd.folder, "crictl.yaml"), settings.join("\n"));

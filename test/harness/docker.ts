@@ -35,6 +35,7 @@ export class PrivateDocker implements AsyncDisposable {
     private readonly network: NetworkNamespace,
     private readonly programs: DockerPrograms,
     private readonly configuration: Readonly<Record<string, unknown>>,
+    private readonly subordinates: string,
   ) {}
 
   private get folder(): string {
@@ -55,15 +56,23 @@ export class PrivateDocker implements AsyncDisposable {
    * Starts one and waits until it answers.
    *
    * @param configuration what its daemon.json holds.
+   * @param subordinates what it finds in /etc/subuid and /etc/subgid; the machine's own unless given.
    */
   static async start(
     containerd: PrivateContainerd,
     network: NetworkNamespace,
     programs: DockerPrograms = installedDocker,
     configuration: Readonly<Record<string, unknown>> = {},
+    subordinates = "",
   ): Promise<PrivateDocker> {
-    const docker = new PrivateDocker(containerd, network, programs, configuration);
+    const docker = new PrivateDocker(containerd, network, programs, configuration, subordinates);
     await mkdir(docker.folder, { recursive: true });
+    if (subordinates !== "") {
+      await writeFile(join(docker.folder, "subordinates"), subordinates);
+      // What dockerd mounts there, containerd has to see.
+      await check(["mount", "--bind", docker.folder, docker.folder]);
+      await check(["mount", "--make-shared", docker.folder]);
+    }
     await writeFile(join(docker.folder, "daemon.json"), JSON.stringify(configuration));
     try {
       await docker.launch();
@@ -81,6 +90,7 @@ export class PrivateDocker implements AsyncDisposable {
     const environment = { ...process.env };
     environment["PATH"] = [this.programs.folder, environment["PATH"] ?? ""].join(delimiter);
     const [program = "", ...args] = this.network.command(
+      ...this.alone(),
       this.programs.dockerd,
       ...["--config-file", join(folder, "daemon.json"), "--containerd", this.containerd.address],
       ...["--containerd-namespace", "docker", "--containerd-plugins-namespace", "docker-plugins"],
@@ -103,6 +113,17 @@ export class PrivateDocker implements AsyncDisposable {
       }
       await sleep(50);
     }
+  }
+
+  /** The command line that runs a program so that it finds other files in /etc, and nobody else does. */
+  private alone(): string[] {
+    if (this.subordinates === "") return [];
+    const script = [
+      'mount --make-private "$(stat --format %m /etc/subuid)"',
+      ...["subuid", "subgid"].map((name) => `mount --bind "${this.folder}/subordinates" /etc/${name}`),
+      'exec "$@"',
+    ];
+    return ["unshare", "--mount", "--propagation", "unchanged", "sh", "-ec", script.join("\n"), "dockerd"];
   }
 
   /** The command line of `docker` with these arguments, in the daemon's network. */

@@ -8,7 +8,9 @@ import { PrivateDocker } from "../harness/docker.js";
 import { busyboxImage, debianImage, pauseImage } from "../harness/image.js";
 import { Nerdctl } from "../harness/nerdctl.js";
 import { NetworkNamespace } from "../harness/network-namespace.js";
-import { cache, repository } from "../harness/paths.js";
+import { PrivateKubernetes } from "../harness/kubernetes.js";
+import { cache, programs, repository } from "../harness/paths.js";
+import type { Client } from "./cases/case.js";
 import type { Side } from "./side.js";
 
 /** One client with both runtimes. */
@@ -33,12 +35,71 @@ const applicationName = "tine.test/application:matrix";
 const applicationPackages = ["postgresql", "python3-psycopg2", "python3-redis", "redis-server"];
 const debianName = "tine.test/debian:matrix";
 
-/** Where another containerd lies among the clients, its matrix's name, and its configuration's version. */
-const otherContainerds = [
-  { name: "ctr-1.6", release: "", configuration: 2 },
-  { name: "ctr-1.7", release: "containerd-1.7", configuration: 2 },
-  { name: "ctr-2.1", release: "containerd-2.1", configuration: 3 },
-] as const;
+/** A containerd among the clients: its version, its packages' folder and its configuration's version. */
+interface OtherContainerd {
+  readonly name: string;
+  readonly release: string;
+  readonly configuration: 2 | 3;
+  readonly networkPlugins?: string;
+}
+
+const newestOfDebian: OtherContainerd = { name: "2.1", release: "containerd-2.1", configuration: 3 };
+const otherContainerds: readonly OtherContainerd[] = [
+  { name: "1.6", release: "", configuration: 2 },
+  { name: "1.7", release: "containerd-1.7", configuration: 2 },
+  newestOfDebian,
+  { name: "2.4", release: "containerd-2.4", configuration: 3, networkPlugins: 'bin_dirs = ["/usr/lib/cni"]' },
+];
+
+const kubernetesClient = { name: "kubernetes-1.36", release: newestOfDebian } as const;
+
+/** Keeps what is to be stopped in the end. */
+type Use = <T extends AsyncDisposable>(thing: T) => T;
+
+/** One that serves pods too. */
+async function startContainerd(
+  { release, configuration, networkPlugins }: OtherContainerd,
+  network: NetworkNamespace,
+  use: Use,
+): Promise<{ containerd: PrivateContainerd; version: string }> {
+  const folder = join(cache, "clients", release, "usr/bin");
+  const pause = await pauseImage();
+  const containerd = use(
+    await PrivateContainerd.start({
+      network,
+      ...(release !== "" && { programs: folder }),
+      configuration,
+      pods: (path) => podConfiguration(path, pause.reference, configuration, networkPlugins),
+    }),
+  );
+  const program = release === "" ? "containerd" : join(folder, "containerd");
+  const version = `${await firstLine(program, "--version")}, ${await firstLine("runc", "--version")}`;
+  return { containerd, version };
+}
+
+/** The sides of a client of pods, for which it brings the images. */
+async function podSides(
+  name: string,
+  client: Client,
+  containerd: PrivateContainerd,
+  command: readonly string[],
+  network: NetworkNamespace,
+  words: Side["words"] = {},
+): Promise<ClientSides> {
+  const ctr = new Ctr(containerd, "k8s.io");
+  const [busybox, debian] = [await busyboxImage(), await debianImage()];
+  for (const image of [await pauseImage(), busybox, debian]) await ctr.import(image);
+  const images = { busybox: busybox.reference, debian: debian.reference };
+  const common = { client, command, ...images, network: network.command(), words };
+  return { name, runc: { ...common, runtime: "runc" }, tine: { ...common, runtime: "tine" } };
+}
+
+/** Tine's as its own set-up makes it; runc's the same by another name. */
+async function makeRuntimeClasses(kubernetes: PrivateKubernetes): Promise<void> {
+  const { stdout: own } = await check([join(programs, "tine"), "setup", "kubernetes", "--print"]);
+  for (const manifest of [own, own.replaceAll(/: tine$/gm, ": runc")])
+    await check(kubernetes.command("apply", "--filename", "-"), { input: manifest });
+}
 
 async function firstLine(...command: string[]): Promise<string> {
   return (await check(command)).stdout.split("\n")[0] ?? "";
@@ -60,13 +121,10 @@ export async function startClients(names: readonly string[]): Promise<Clients> {
     for (const thing of started) await thing[Symbol.asyncDispose]();
   };
   try {
-    const pause = await pauseImage();
     const folder = join(cache, "clients");
-    await check(["sh", join(repository, "test/matrix/fetch-clients.sh"), folder], { limit: 1_800_000 });
+    await check(["sh", join(repository, "test/matrix/fetch-clients.sh"), folder], { limit: 3_600_000 });
     const network = use(await NetworkNamespace.create());
-    const containerd = use(
-      await PrivateContainerd.start({ network, pods: (path) => podConfiguration(path, pause.reference) }),
-    );
+    const containerd = use(await PrivateContainerd.start({ network }));
     const busybox = await busyboxImage();
     const debian = await debianImage();
     const application = await debianImage(applicationPackages);
@@ -81,22 +139,52 @@ export async function startClients(names: readonly string[]): Promise<Clients> {
     if (wants("docker-28")) {
       const system = join(folder, "docker-28/usr/sbin");
       const docker28 = join(folder, "docker-28/usr/bin/docker");
-      const programs = { dockerd: join(system, "dockerd"), docker: docker28, folder: system };
+      const docker28Programs = { dockerd: join(system, "dockerd"), docker: docker28, folder: system };
       const plugins = join(containerd.folder, "docker-client/cli-plugins");
       await mkdir(plugins, { recursive: true });
       await symlink(join(folder, "compose", composePlugin), join(plugins, "docker-compose"));
       const withCompose = ["env", `DOCKER_CONFIG=${join(plugins, "..")}`];
-      const docker = use(await PrivateDocker.start(containerd, network, programs));
+      const docker = use(await PrivateDocker.start(containerd, network, docker28Programs));
       await docker.import(busybox, busyboxName);
       await docker.import(debian, debianName);
       await docker.import(application, applicationName);
       const images = { busybox: busyboxName, debian: debianName, application: applicationName };
-      versions["docker-28"] = `${await firstLine(programs.dockerd, "--version")}; ${below}`;
+      versions["docker-28"] = `${await firstLine(docker28Programs.dockerd, "--version")}; ${below}`;
       add(
         "docker-28",
         { client: "docker", command: [...withCompose, ...docker.command()], ...images },
         "runc",
       );
+    }
+    if (wants("docker-28-userns")) {
+      const system = join(folder, "docker-28/usr/sbin");
+      const mapped = {
+        dockerd: join(system, "dockerd"),
+        docker: join(folder, "docker-28/usr/bin/docker"),
+        folder: system,
+      };
+      const own = use(await NetworkNamespace.create());
+      const mappedBelow = use(await PrivateContainerd.start({ network: own }));
+      const range = "nobody:100000:65536\n";
+      const docker = use(
+        await PrivateDocker.start(mappedBelow, own, mapped, { "userns-remap": "nobody" }, range),
+      );
+      await docker.import(busybox, busyboxName);
+      await docker.import(debian, debianName);
+      const side = {
+        client: "docker-userns" as const,
+        command: docker.command(),
+        busybox: busyboxName,
+        debian: debianName,
+        network: own.command(),
+      };
+      versions["docker-28-userns"] =
+        `${await firstLine(mapped.dockerd, "--version")} with userns-remap; ${below}`;
+      sides.push({
+        name: "docker-28-userns",
+        runc: { ...side, runtime: "runc" },
+        tine: { ...side, runtime: tine },
+      });
     }
     if (wants("nerdctl")) {
       const nerdctl = use(await Nerdctl.prepare(containerd, network, join(folder, "bin/nerdctl")));
@@ -112,40 +200,43 @@ export async function startClients(names: readonly string[]): Promise<Clients> {
       versions["nerdctl"] = `nerdctl 2.2.2; ${below}`;
       add("nerdctl", { client: "nerdctl", command: nerdctl.command(), ...images });
     }
-    if (wants("crictl")) {
-      const crictl = use(await Crictl.prepare(containerd, network, join(folder, "bin/crictl")));
-      const ctr = new Ctr(containerd, "k8s.io");
-      for (const image of [pause, busybox, debian]) await ctr.import(image);
-      versions["crictl"] = `crictl 1.36.0; ${below}`;
-      const common = {
-        client: "crictl" as const,
-        command: crictl.command(),
-        busybox: busybox.reference,
-        debian: debian.reference,
-        network: network.command(),
-      };
-      const [plain, own] = ["runc", "tine"].map((runtime) => ({ ...common, runtime }));
-      if (plain !== undefined && own !== undefined) sides.push({ name: "crictl", runc: plain, tine: own });
+    for (const other of otherContainerds) {
+      const [ctrName, crictlName] = [`ctr-${other.name}`, `crictl-${other.name}`] as const;
+      if (wants(ctrName) || wants(crictlName)) {
+        const { containerd, version } = await startContainerd(other, network, use);
+        if (wants(ctrName)) {
+          const client = new Ctr(containerd, "ctr");
+          await client.import(busybox);
+          versions[ctrName] = version;
+          add(ctrName, {
+            client: "ctr",
+            command: network.command(...client.command()),
+            busybox: busybox.reference,
+            debian: debian.reference,
+          });
+        }
+        if (wants(crictlName)) {
+          const crictl = use(await Crictl.prepare(containerd, network, join(folder, "bin/crictl")));
+          versions[crictlName] = `crictl 1.36.0; ${version}`;
+          sides.push(await podSides(crictlName, "crictl", containerd, crictl.command(), network));
+        }
+      }
     }
-    for (const { name, release, configuration } of otherContainerds) {
-      const programs = join(folder, release, "usr/bin");
-      if (!wants(name)) continue;
-      const other = use(
-        await PrivateContainerd.start({
-          network,
-          ...(release !== "" && { programs }),
-          configuration,
+    if (wants(kubernetesClient.name)) {
+      const { release } = kubernetesClient;
+      const own = use(await NetworkNamespace.create());
+      const { containerd, version } = await startContainerd(release, own, use);
+      const crictl = use(await Crictl.prepare(containerd, own, join(folder, "bin/crictl")));
+      const binaries = join(folder, kubernetesClient.name);
+      const kubernetes = use(await PrivateKubernetes.start(containerd, own, binaries));
+      await makeRuntimeClasses(kubernetes);
+      versions[kubernetesClient.name] =
+        `${await firstLine(join(binaries, "kubelet"), "--version")}; ${version}`;
+      sides.push(
+        await podSides(kubernetesClient.name, "kubectl", containerd, kubernetes.command(), own, {
+          sandbox: crictl.command("pods", "--quiet", "--no-trunc", "--name"),
         }),
       );
-      const version = await firstLine(
-        release === "" ? "containerd" : join(programs, "containerd"),
-        "--version",
-      );
-      const client = new Ctr(other, "ctr");
-      await client.import(busybox);
-      versions[name] = `${version}, ${await firstLine("runc", "--version")}`;
-      const images = { busybox: busybox.reference, debian: debian.reference };
-      add(name, { client: "ctr", command: network.command(...client.command()), ...images });
     }
     return { sides, versions, stop };
   } catch (error) {

@@ -1,26 +1,82 @@
 #!/bin/sh
-# Brings the clients that Debian's release does not have into FOLDER: bin/nerdctl, bin/crictl, docker-28/, containerd-*/ and compose/.
+# Brings the clients that Debian's release does not have into FOLDER: bin/nerdctl, bin/crictl, kubernetes-1.36/, docker-28/,
+# containerd-*/ and compose/.
 # What is there already is kept.
 set -eu
 folder=$1
 mkdir -p "$folder/bin"
 export CGO_ENABLED=0
 
-# MODULE@VERSION PACKAGE NAME: `go install` refuses modules that replace others, so a copy is built.
-build() {
-  [ -x "$folder/bin/$3" ] && return
-  echo "building $3 ($1)"
+# The Go that is at hand: modules may name a newer patch release.
+export GOTOOLCHAIN=local
+
+# MODULE@VERSION: copies a module to $source, to be changed there: `go install` refuses modules that replace others.
+copy_module() {
   source=$(mktemp -d)
   cached=$(go mod download -json "$1" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
   cp -r "$cached/." "$source"
   chmod -R u+w "$source"
+  (cd "$source" && go mod edit -toolchain=none)
+  # What a repository keeps beside the module are modules of the same version.
+  for module in $(sed -n 's,^\t\([^ ]*\) => \.\./.*,\1,p' "$source/go.mod"); do
+    (cd "$source" && go mod edit "-dropreplace=$module")
+  done
+}
+
+# PROGRAM PACKAGE [FLAG...]: builds a package of $source.
+build_there() {
+  program=$1
+  package=$2
+  shift 2
+  [ -x "$program" ] && return
+  mkdir -p "$(dirname "$program")"
+  (cd "$source" && go build -buildvcs=false -mod=mod "$@" -o "$program.part" "$package" && mv "$program.part" "$program")
+}
+
+# MODULE@VERSION PACKAGE NAME
+build() {
+  [ -x "$folder/bin/$3" ] && return
+  echo "building $3 ($1)"
+  copy_module "$1"
   # Test helpers that want packages of their own.
   rm -f "$source"/cmd/nerdctl/helpers/testing*.go
-  (cd "$source" && go build -buildvcs=false -mod=mod -o "$folder/bin/$3" "$2")
+  build_there "$folder/bin/$3" "$2"
   rm -rf "$source"
 }
 build github.com/containerd/nerdctl/v2@v2.2.2 ./cmd/nerdctl nerdctl
 build sigs.k8s.io/cri-tools@v1.36.0 ./cmd/crictl crictl
+
+# Kubernetes: what its repository keeps in staging/ are modules of their own, of the version 0.MINOR.
+kubernetes=v1.36.3
+if [ ! -x "$folder/kubernetes-1.36/kubelet" ]; then
+  echo "building Kubernetes $kubernetes: takes ten minutes"
+  copy_module go.etcd.io/etcd/server/v3@v3.7.3
+  build_there "$folder/kubernetes-1.36/etcd" . -ldflags "-s -w"
+  rm -rf "$source"
+  copy_module "k8s.io/kubernetes@$kubernetes"
+  rm -rf "$source/vendor" "$source/go.work" "$source/go.work.sum"
+  for module in $(sed -n 's,^\t\(k8s.io/[a-z-]*\) => ./staging.*,\1,p' "$source/go.mod"); do
+    (cd "$source" && go mod edit "-replace=$module=$module@v0${kubernetes#v1}")
+  done
+  version=k8s.io/component-base/version
+  # The kubelet last: it says that all is there.
+  for name in kubectl kube-apiserver kube-controller-manager kube-scheduler kubelet; do
+    build_there "$folder/kubernetes-1.36/$name" "./cmd/$name" -p 2 -ldflags \
+      "-s -w -X $version.gitVersion=$kubernetes -X $version.gitMajor=1 -X $version.gitMinor=36 -X $version.gitTreeState=clean"
+  done
+  rm -rf "$source"
+fi
+
+# A containerd that no release of Debian has, where Debian's packages would put it.
+if [ ! -x "$folder/containerd-2.4/usr/bin/containerd" ]; then
+  echo "building containerd 2.4"
+  copy_module github.com/containerd/containerd/v2@v2.4.2
+  for name in ctr containerd-shim-runc-v2 containerd; do
+    build_there "$folder/containerd-2.4/usr/bin/$name" "./cmd/$name" -p 2 -ldflags \
+      "-s -w -X github.com/containerd/containerd/v2/version.Version=2.4.2"
+  done
+  rm -rf "$source"
+fi
 
 # SUITE NAME PACKAGE...: unpacks packages of another release of Debian.
 unpack() {

@@ -1,7 +1,8 @@
 /**
- * `npm run test:matrix [-- CLIENT,… [PATTERN]]`: what people do with docker, nerdctl and crictl, under runc and
- * under Tine, compared; and the installation of the Debian package on a clean system (`debian-package`). The results are kept in results.json; with a PATTERN, both sides are printed too. Exit status 1 when
- * something differs without a known reason.
+ * `npm run test:matrix [-- CLIENT,… [PATTERN]]`: what people do with docker, nerdctl, crictl and kubectl, under
+ * runc and under Tine, compared; and the installation of the Debian package on a clean system (`debian-package`). The
+ * results are kept in results.json; with a PATTERN, both sides are printed too. Exit status 1 when something differs
+ * without a known reason.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -13,6 +14,7 @@ import { sections } from "./cases/index.js";
 import { startClients, type ClientSides } from "./clients.js";
 import { installationResults } from "./installation.js";
 import { crowdResults } from "./crowd.js";
+import { liveRestoreResults } from "./live-restore.js";
 import { keepResults, type CaseResult } from "./results.js";
 import { upgradeResults } from "./upgrade.js";
 import { runCase, type Side } from "./side.js";
@@ -53,8 +55,12 @@ if (pattern === undefined && (names === undefined || names.split(",").includes("
   results.push(...cases);
 }
 if (pattern === undefined && (names === undefined || names.split(",").includes("upgrade"))) {
-  versions["upgrade"] = "containerd 1.6, 1.7 and 2.1 one after the other, as above";
+  versions["upgrade"] = "containerd 1.6, 1.7, 2.1 and 2.4 one after the other, as above";
   results.push(...(await upgradeResults()));
+}
+if (pattern === undefined && (names === undefined || names.split(",").includes("live-restore"))) {
+  versions["live-restore"] = "docker 28 with live-restore, on containerd 1.6";
+  results.push(...(await liveRestoreResults()));
 }
 if (pattern === undefined && (names === undefined || names.split(",").includes("crowd"))) {
   versions["crowd"] = "ctr, eight at once, on containerd 1.6";

@@ -16,6 +16,8 @@ export interface Side {
   readonly application?: string;
   /** The command line that enters the client's network. */
   readonly network: readonly string[];
+  /** Command lines that cases call by these names besides. */
+  readonly words?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** A word of a shell script. */
@@ -42,12 +44,29 @@ const podVocabulary: Readonly<Record<string, string>> = {
   state: `exec c inspect --output go-template --template '{{.status.state}} {{.status.exitCode}} {{.status.reason}}' "$(id $1)"`,
 };
 
+/** What cases for Kubernetes call besides. */
+const kubernetesVocabulary: Readonly<Record<string, string>> = {
+  made: `c apply -f - >/dev/null`,
+  pod: `
+    c apply -f - <<< "{apiVersion: v1, kind: Pod, metadata: {name: $1, labels: {app: $1}}, spec: {runtimeClassName: $R, restartPolicy: Never, terminationGracePeriodSeconds: 3, $2}}" >/dev/null`,
+  started: `exec c wait --for=condition=Ready pod/$1 --timeout=60s >/dev/null`,
+  ended: `for i in 1 2 3 4; do until_ok sh -c "c get pod $1 -o jsonpath={.status.phase} | grep -qE 'Succeeded|Failed'" && exit 0; done; exit 1`,
+  state: `exec c get pod $1 -o jsonpath='{.status.phase}{range .status.containerStatuses[*]} {.name} {.state.terminated.reason} {.state.terminated.exitCode} {.restartCount}{end}{"\\n"}'`,
+};
+
 /** The programs that the scripts of cases call, in a folder for PATH. */
 async function writeVocabulary(side: Side, folder: string): Promise<void> {
   const client = side.command.map(quoted).join(" ");
   const runtime = quoted(side.runtime);
   const programs: Record<string, string> = {
     ...(side.client === "crictl" ? podVocabulary : {}),
+    ...(side.client === "kubectl" ? kubernetesVocabulary : {}),
+    ...Object.fromEntries(
+      Object.entries(side.words ?? {}).map(([name, word]) => [
+        name,
+        `exec ${word.map(quoted).join(" ")} "$@"`,
+      ]),
+    ),
     c: `exec ${client} "$@"`,
     run: `exec ${client} run --runtime ${runtime} "$@"`,
     up: `exec ${client} run --detach --runtime ${runtime} "$@" >/dev/null`,
@@ -89,6 +108,14 @@ async function removeAll(command: readonly string[]): Promise<void> {
   }
 }
 
+/** With their pods, whose end it waits for. */
+async function removeObjects([program = "", ...args]: readonly string[]): Promise<void> {
+  const kinds = "deployments,daemonsets,statefulsets,jobs,pods,configmaps,secrets,events";
+  const all = ["delete", kinds, "--all", "--grace-period=1", "--timeout=60s"];
+  await capture([program, ...args, ...all], { limit: 90_000 });
+  await capture([program, ...args, "delete", "services", "--selector=!provider"]);
+}
+
 /** Runs a case's script and removes the containers it left. */
 export async function runCase(testCase: Case, side: Side, folder: string): Promise<CommandResult> {
   const vocabulary = join(folder, "bin");
@@ -117,6 +144,7 @@ export async function runCase(testCase: Case, side: Side, folder: string): Promi
   } finally {
     const [program = "", ...args] = side.command;
     if (side.client === "crictl") await capture([program, ...args, "rmp", "--all", "--force"]);
+    else if (side.client === "kubectl") await removeObjects(side.command);
     else if (side.client === "ctr") await removeAll(side.command);
     else {
       const { stdout } = await capture([program, ...args, "ps", "--all", "--quiet"]);

@@ -10,7 +10,7 @@ import type { CaseResult } from "./results.js";
 const client = "upgrade";
 
 /** The versions in their order; the first is the machine's own. */
-const versions = [undefined, "containerd-1.7", "containerd-2.1"] as const;
+const versions = [undefined, "containerd-1.7", "containerd-2.1", "containerd-2.4"] as const;
 
 /** What somebody sees of two containers while containerd becomes newer below them, step by step. */
 async function lifeAcrossVersions(runtime: string): Promise<Map<string, unknown>> {
@@ -36,14 +36,14 @@ async function lifeAcrossVersions(runtime: string): Promise<Map<string, unknown>
       .find(([name]) => name === id)?.[2] ?? "none";
   const exec = (id: string, name: string, script: string): Promise<unknown> =>
     ctr.capture(["task", "exec", "--exec-id", name, id, "sh", "-c", script]);
-  for (const [index, folder] of folders.entries()) {
+  for (const index of folders.keys()) {
     const name = versions[index + 1];
     if (name === undefined) break;
     const id = `ends-under-none-${index}`;
     const script = `until [ -e /tmp/end ]; do sleep 0.1; done; exit ${index + 20}`;
     await ctr.check(ctr.runArguments(image, ["sh", "-c", script], { id, flags: detach }));
     seen.set(
-      `${name}: exec before it, by ${folder === undefined ? "1.6" : "1.7"}`,
+      `${name}: exec before it, by ${versions[index] ?? "containerd-1.6"}`,
       await exec(id, "b", "echo up; exit 3"),
     );
     await exec(id, "end", "(sleep 1; echo >/tmp/end) >/dev/null 2>&1 &");
@@ -80,7 +80,7 @@ async function lifeAcrossVersions(runtime: string): Promise<Map<string, unknown>
   return seen;
 }
 
-/** containerd made newer under running containers, 1.6 → 1.7 → 2.1, with runc and with Tine. */
+/** containerd made newer under running containers, 1.6 → 1.7 → 2.1 → 2.4, with runc and with Tine. */
 export async function upgradeResults(): Promise<CaseResult[]> {
   const [plain, own] = [await lifeAcrossVersions(runc), await lifeAcrossVersions(tine)];
   return [...plain].map(([title, expected]): CaseResult => {

@@ -4,10 +4,12 @@ import { confinement } from "./confinement.js";
 import { ctr } from "./ctr.js";
 import { exec } from "./exec.js";
 import { files } from "./files.js";
+import { kubernetes } from "./kubernetes.js";
 import { life } from "./life.js";
 import { network } from "./network.js";
 import { pods } from "./pods.js";
 import { programs } from "./programs.js";
+import { userNamespace } from "./user-namespace.js";
 
 /** All cases, in the order of docs/compatibility.md. */
 export const sections: Readonly<Record<string, readonly Case[]>> = {
@@ -17,7 +19,9 @@ export const sections: Readonly<Record<string, readonly Case[]>> = {
   "Identity, limits and namespaces": confinement,
   "Files and volumes": files,
   "Networks and ports": network,
+  "Users in a range of their own (--userns-remap)": userNamespace,
   Compose: compose,
   Pods: pods,
+  Kubernetes: kubernetes,
   "containerd's own ctr": ctr,
 };

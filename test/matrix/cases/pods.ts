@@ -102,7 +102,7 @@ export const pods: readonly Case[] = [
   {
     title: "mounts of the host, with propagation",
     clients,
-    script: `echo given > $D/given; pod; container one '{"mounts":[{"container_path":"/data","host_path":"'$D'"},{"container_path":"/ro","host_path":"'$D'","readonly":true}]}' sh -c 'cat /data/given; echo made > /data/made; touch /ro/x'; until_ended one; c logs $(id one) 2>&1; cat $D/made`,
+    script: `echo given > $D/given; pod; container one '{"mounts":[{"container_path":"/data","host_path":"'$D'"},{"container_path":"/ro","host_path":"'$D'","readonly":true}]}' sh -c 'cat /data/given; echo made > /data/made; touch /ro/x'; until_ended one; c logs $(id one) 2>&1 | sort; cat $D/made`,
   },
   {
     title: "stop: SIGTERM, then SIGKILL",
