@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { capture, check } from "./command.js";
@@ -69,6 +69,8 @@ export class PrivateDocker implements AsyncDisposable {
     await mkdir(docker.folder, { recursive: true });
     if (subordinates !== "") {
       await writeFile(join(docker.folder, "subordinates"), subordinates);
+      // Other users than root go through it.
+      await chmod(containerd.folder, 0o711);
       // What dockerd mounts there, containerd has to see.
       await check(["mount", "--bind", docker.folder, docker.folder]);
       await check(["mount", "--make-shared", docker.folder]);

@@ -165,9 +165,9 @@ export async function startClients(names: readonly string[]): Promise<Clients> {
       };
       const own = use(await NetworkNamespace.create());
       const mappedBelow = use(await PrivateContainerd.start({ network: own }));
-      const range = "nobody:100000:65536\n";
+      const range = "games:100000:65536\n";
       const docker = use(
-        await PrivateDocker.start(mappedBelow, own, mapped, { "userns-remap": "nobody" }, range),
+        await PrivateDocker.start(mappedBelow, own, mapped, { "userns-remap": "games" }, range),
       );
       await docker.import(busybox, busyboxName);
       await docker.import(debian, debianName);

@@ -109,7 +109,7 @@ export const kubernetes: readonly Case[] = [
     title: "user, groups, capabilities, read-only root, seccomp, privileged",
     clients,
     limit,
-    script: `pod p "securityContext: {runAsUser: 1000, runAsGroup: 2000, fsGroup: 3000, supplementalGroups: [4000], seccompProfile: {type: RuntimeDefault}}, volumes: [{name: v, emptyDir: {}}], containers: [{name: one, image: $DEB, securityContext: {readOnlyRootFilesystem: true, allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}, volumeMounts: [{name: v, mountPath: /v}], command: [sh, -c, 'exec 2>&1; id; grep -E \\"^(Cap|NoNew|Seccomp:)\\" /proc/self/status; touch /x; touch /v/x; stat -c \\"%u %g\\" /v/x; unshare -U true; echo \\$?']}]"; pod q "containers: [{name: one, image: $BB, securityContext: {privileged: true}, command: [sh, -c, 'exec 2>&1; grep CapEff /proc/self/status; mount -t tmpfs none /mnt; echo \\$?']}]"; ended p; ended q; c logs p; c logs q`,
+    script: `pod p "securityContext: {runAsUser: 1000, runAsGroup: 2000, fsGroup: 3000, supplementalGroups: [4000], seccompProfile: {type: RuntimeDefault}}, volumes: [{name: v, emptyDir: {}}], containers: [{name: one, image: $DEB, securityContext: {readOnlyRootFilesystem: true, allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}, volumeMounts: [{name: v, mountPath: /v}], command: [sh, -c, 'exec 2>&1; id; grep -E \\"^(Cap|NoNew|Seccomp:)\\" /proc/self/status; touch /x; touch /v/x; stat -c \\"%u %g\\" /v/x; unshare -U true; echo \\$?']}]"; pod q "containers: [{name: one, image: $BB, securityContext: {privileged: true}, command: [sh, -c, 'exec 2>&1; grep CapEff /proc/self/status; mount -t tmpfs none /tmp; echo \\$?']}]"; ended p; ended q; c logs p; c logs q`,
   },
   {
     title: "liveness: started again when it fails",

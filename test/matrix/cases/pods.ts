@@ -92,7 +92,7 @@ export const pods: readonly Case[] = [
   {
     title: "a privileged container in a privileged pod",
     clients,
-    script: `pod '{"linux":{"security_context":{"privileged":true}}}'; container one '{"linux":{"security_context":{"privileged":true}}}' sh -c 'grep CapEff /proc/self/status; mount -t tmpfs none /mnt; echo $?'; until_ended one; c logs $(id one)`,
+    script: `pod '{"linux":{"security_context":{"privileged":true}}}'; container one '{"linux":{"security_context":{"privileged":true}}}' sh -c 'grep CapEff /proc/self/status; mount -t tmpfs none /tmp; echo $?'; until_ended one; c logs $(id one)`,
   },
   {
     title: "seccomp: the runtime's default profile",

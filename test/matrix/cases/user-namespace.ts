@@ -14,11 +14,11 @@ export const userNamespace: readonly Case[] = (
     ["a user that is not in the range", `run --rm --user 70000 $BB id 2>/dev/null; echo $?`],
     [
       "files: of the image, made, given away",
-      `run --rm $BB sh -c 'stat -c "%u %g" /bin/busybox /; touch /f; chown 1000:2000 /f; stat -c "%u %g" /f; chown 70000 /f; echo $?' 2>&1`,
+      `run --rm $BB sh -c 'exec 2>&1; stat -c "%u %g" /bin/busybox /; touch /f; chown 1000:2000 /f; stat -c "%u %g" /f; chown 70000 /f; echo $?'`,
     ],
     [
       "a folder of the host: whose files are",
-      `mkdir $D/closed $D/open; chmod 700 $D/closed; chmod 777 $D/open; run --rm -v $D:/d $BB sh -c 'ls /d/closed; touch /d/closed/f; echo $?; stat -c "%u %g" /d/open; echo made > /d/open/f; su -s /bin/sh nobody -c "touch /d/open/g"; stat -c "%u %g" /d/open/f' 2>&1; stat -c '%u %g' $D/open/f`,
+      `mkdir $D/closed $D/open; chmod 755 $D; chmod 700 $D/closed; chmod 777 $D/open; run --rm -v $D:/d $BB sh -c 'exec 2>&1; ls /d/closed; touch /d/closed/f; echo $?; stat -c "%u %g" /d/open; echo made > /d/open/f; su -s /bin/sh nobody -c "touch /d/open/g"; stat -c "%u %g" /d/open/f'; stat -c '%u %g' $D/open/f`,
     ],
     [
       "a named volume",
@@ -26,7 +26,7 @@ export const userNamespace: readonly Case[] = (
     ],
     [
       "capabilities reach no further than the namespace",
-      `run --rm --cap-add ALL $BB sh -c 'grep CapEff /proc/self/status; mount -t tmpfs none /mnt; echo $?; mknod /tmp/n c 1 3; echo $?; hostname other; echo $?; date -s 2000-01-01 >/dev/null; echo $?' 2>&1`,
+      `run --rm --cap-add ALL $BB sh -c 'exec 2>&1; grep CapEff /proc/self/status; mount -t tmpfs none /tmp; echo $?; mknod /tmp/n c 1 3; echo $?; hostname other; echo $?; date -s 2000-01-01 >/dev/null; echo $?'`,
     ],
     ["--privileged is refused", `run --rm --privileged $BB true 2>&1; echo $?`],
     [
