@@ -234,7 +234,7 @@ export async function startClients(names: readonly string[]): Promise<Clients> {
         `${await firstLine(join(binaries, "kubelet"), "--version")}; ${version}`;
       sides.push(
         await podSides(kubernetesClient.name, "kubectl", containerd, kubernetes.command(), own, {
-          sandbox: crictl.command("pods", "--quiet", "--no-trunc", "--name"),
+          sandbox: crictl.command("pods", "--quiet", "--no-trunc", "--state", "ready", "--name"),
         }),
       );
     }

@@ -199,6 +199,6 @@ export const kubernetes: readonly Case[] = [
     title: "one shim a pod",
     clients,
     limit,
-    script: `pod p "containers: [{name: one, image: $BB, command: [sleep, '1000']}, {name: two, image: $BB, command: [sleep, '1000']}]"; started p; grep -azlE "^(-id|$(sandbox p))" /proc/[0-9]*/cmdline 2>/dev/null | sed 's/cmdline/exe/' | xargs -n 1 readlink | grep -cE 'shim|node'`,
+    script: `pod p "containers: [{name: one, image: $BB, command: [sleep, '1000']}, {name: two, image: $BB, command: [sleep, '1000']}]"; started p; grep -azlE "^$(sandbox p)" /proc/[0-9]*/cmdline 2>/dev/null | sed 's/cmdline/exe/' | xargs -n 1 readlink | grep -cE 'shim|node'`,
   },
 ];

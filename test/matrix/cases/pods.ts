@@ -127,6 +127,6 @@ export const pods: readonly Case[] = [
   {
     title: "one shim a pod",
     clients,
-    script: `pod; container one '{}' sleep 100; container two '{}' sleep 100; grep -azlE "^(-id|$(id pod))" /proc/[0-9]*/cmdline 2>/dev/null | sed 's/cmdline/exe/' | xargs -n 1 readlink | grep -cE 'shim|node'`,
+    script: `pod; container one '{}' sleep 100; container two '{}' sleep 100; grep -azlE "^$(id pod)" /proc/[0-9]*/cmdline 2>/dev/null | sed 's/cmdline/exe/' | xargs -n 1 readlink | grep -cE 'shim|node'`,
   },
 ];
