@@ -24,7 +24,7 @@ async function hierarchies(): Promise<string[]> {
   const root = "/sys/fs/cgroup";
   const names = await readdir(root);
   if (names.includes("cgroup.procs")) return [root];
-  return names.filter((name) => name !== "unified").map((name) => join(root, name));
+  return names.map((name) => join(root, name));
 }
 
 /**
