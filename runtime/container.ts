@@ -185,9 +185,13 @@ export class Container {
     await this.#jailed.runc.update(this.id, updatedResources(resources));
   }
 
-  /** The host's identifiers of all processes in the container. */
+  /**
+   * The host's identifiers of all processes in the container. None once it has stopped: containerd asks when it
+   * comes back, and takes an error for one that may be there still.
+   *
+   * @throws RuntimeError `not-found` when there is no control group any more
+   */
   async pids(): Promise<readonly number[]> {
-    this.#mustLive();
     return this.#jailed.resources.processes();
   }
 

@@ -1,4 +1,5 @@
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <ctime>
@@ -75,10 +76,13 @@ int answer_killed() {
 
 int remove(const Flags& flags) {
   const std::string bundle = absolute(flags.bundle);
+  const bool done = nothing_left(bundle);
+  // A daemon leaves something only if it is killed.
+  constexpr std::chrono::milliseconds kDying{500};
   if (const std::string socket = recorded_socket(bundle); !socket.empty()) {
-    remove_if_dead(socket);
+    remove_if_dead(socket, done ? std::chrono::milliseconds{0} : kDying);
   }
-  if (nothing_left(bundle)) {
+  if (done) {
     return answer_killed();
   }
   // A container is cleaned up whatever the configuration has become.

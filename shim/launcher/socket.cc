@@ -222,12 +222,18 @@ UniqueFd claim_socket(const std::string& path) {
   }
 }
 
-void remove_if_dead(const std::string& path) {
+void remove_if_dead(const std::string& path, std::chrono::milliseconds patience) {
   // What a bundle says may be damaged, and the container is cleaned up all the same.
   if (path.size() > kLongestPath) {
     return;
   }
   const sockaddr_un address = address_of(path);
+  if (patience.count() > 0) {
+    if (const UniqueFd connection = connect_to(address)) {
+      pollfd closed{connection.get(), POLLRDHUP, 0};
+      poll(&closed, 1, static_cast<int>(patience.count()));
+    }
+  }
   const UniqueFd lock(open(directory_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (lock && lock_directory(lock.get()) && !connect_to(address) && errno == ECONNREFUSED) {
     unlink(path.c_str());

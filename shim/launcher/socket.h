@@ -1,6 +1,7 @@
 // The daemon's socket: its name, and who serves it.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 
@@ -20,7 +21,9 @@ std::string socket_path(std::string_view directory, std::string_view containerd_
 // have served. Fails when neither can be had.
 UniqueFd claim_socket(const std::string& path);
 
-// Removes a socket that nobody serves: what a daemon that was killed leaves.
-void remove_if_dead(const std::string& path);
+// Removes a socket that nobody serves: what a daemon that was killed leaves. Whoever
+// answers has `patience` to go: the kernel closes a killed process's descriptors one by
+// one, and containerd knows of the first before the last.
+void remove_if_dead(const std::string& path, std::chrono::milliseconds patience);
 
 }  // namespace tine::launcher

@@ -79,6 +79,13 @@ describe("control of a task", () => {
     );
   });
 
+  it("lists nothing once the container has stopped", async () => {
+    const container = await running(["sleep", "60"], { streams: "none" });
+    await container.kill(9, { all: true });
+    await container.wait();
+    assert.deepEqual((await container.task.pids({ id: container.id })).processes, []);
+  });
+
   it("freezes and thaws every process, and says so", async () => {
     const container = await running(["sh", "-c", "while :; do echo tick; sleep 0.05; done"]);
     const { id, task } = container;

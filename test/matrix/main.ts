@@ -23,6 +23,15 @@ const [names, pattern] = process.argv.slice(2);
 const folder = await mkdtemp(join(tmpdir(), "tine-m-"));
 const results: CaseResult[] = [];
 const clients = await startClients(names?.split(",") ?? []);
+for (const [signal, number] of [
+  ["SIGINT", 2],
+  ["SIGTERM", 15],
+] as const) {
+  process.once(signal, () => {
+    console.log(`${signal}: stopping what was started`);
+    void clients.stop().finally(() => process.exit(128 + number));
+  });
+}
 try {
   for (const client of clients.sides) {
     for (const [section, testCase] of casesFor(client)) {
