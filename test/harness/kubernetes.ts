@@ -85,7 +85,8 @@ export class PrivateKubernetes implements AsyncDisposable {
     await check(["ip", "-n", name, "link", "add", node.bridge, "type", "bridge"]);
     await check(["ip", "-n", name, "address", "add", `${node.address}/24`, "dev", node.bridge]);
     await check(["ip", "-n", name, "link", "set", node.bridge, "up"]);
-    for (const hierarchy of await hierarchies()) await mkdir(join(hierarchy, this.place.group), { recursive: true });
+    for (const hierarchy of await hierarchies())
+      await mkdir(join(hierarchy, this.place.group), { recursive: true });
     // What the kubelet mounts for pods, containerd has to see.
     const mounts = join(this.place.folder, "kubelet");
     await check(["mount", "--bind", mounts, mounts]);
