@@ -347,10 +347,19 @@ void note_call_exit(Thread& t) {
 }
 
 void note_call_site(Thread& t, uint64_t back, uint32_t number) {
-  // A vfork child may be killed while it changes its parent's code.
-  if (t.process->exitless == static_cast<int>(Exitless::kOff) || t.process->shares_memory || !arch_can_post(*t.vcpu)) return;
+  Process& process = *t.process;
+  if (process.exitless == static_cast<int>(Exitless::kOff) || !arch_can_post(*t.vcpu)) return;
   constexpr int kUnseen = 3, kUnseenOfUnchanged = 20;
-  const bool settled = t.process->space->call_sites.note(t, back, number);
+  CallSites& sites = process.space->call_sites;
+  bool settled;
+  if (process.shares_memory) {
+    const Process::MetSite *first = process.met_sites, *end = first + process.met;
+    const bool met = std::any_of(first, end, [&](const Process::MetSite& site) { return site.back == back; });
+    if (!met && process.met < Process::kMetSites) process.met_sites[process.met++] = {back, number};
+    settled = met || sites.is_settled(back);
+  } else {
+    settled = sites.note(t, back, number);
+  }
   arch_let_unseen(*t.vcpu, settled ? kUnseenOfUnchanged : kUnseen);
 }
 

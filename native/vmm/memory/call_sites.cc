@@ -38,6 +38,8 @@ uint64_t digest(std::span<const uint8_t> code) {
 
 }  // namespace
 
+bool CallSites::is_settled(uint64_t back) const { return done_[place_of(back)].load(std::memory_order_relaxed) == back; }
+
 bool CallSites::note(Thread& t, uint64_t back, uint32_t number) {
   const uint32_t place = place_of(back);
   if (done_[place].load(std::memory_order_relaxed) == back) return true;

@@ -26,6 +26,8 @@ class CallSites {
   // A call was made by the instruction that ends at `back`. Takes the space's lock at most twice for one site. True: nothing
   // more will be done about it.
   bool note(Thread& t, uint64_t back, uint32_t number);
+  // What `note` would say now, without any change.
+  bool is_settled(uint64_t back) const;
   // The sites of a dynamic loader that has just been mapped: code at [start, start + bytes), its unwind table behind `unwind`.
   void change_loader(LoaderSites& known, uint64_t start, uint64_t bytes, uint64_t unwind, uint64_t unwind_bytes);
   // Where to go on after an exception that only changed code can have brought, at `ip`. 0: it is the program's own.

@@ -13,6 +13,7 @@
 #include "host/raw.h"
 #include "host/report.h"
 #include "kvm/answers.h"
+#include "kvm/runner.h"
 #include "kvm/vcpu.h"
 #include "memory/address_space.h"
 #include "memory/guest_copy.h"
@@ -203,6 +204,7 @@ int64_t clone_sharing_memory(Thread& t, const Request& q) {
       restore_cpu_state(*t.vcpu, state);
       forget_notes(t);
       give_answers(t);
+      for (uint32_t i = 0; i < process->met; i++) note_call_site(t, process->met_sites[i].back, process->met_sites[i].number);
     }
   }
   if (is_error(result) || borrow) {

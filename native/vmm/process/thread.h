@@ -94,6 +94,14 @@ struct Process {
   SeccompChain* container_seccomp = nullptr;  // the profile of the container
   bool jailed = false;
   bool shares_memory = false;         // a vfork or CLONE_VM child that has not yet gone its own way
+  // Where a vfork child made calls: it may be killed at any moment, so that its parent changes these places.
+  struct MetSite {
+    uint64_t back;
+    uint32_t number;
+  };
+  static constexpr uint32_t kMetSites = 8;
+  MetSite met_sites[kMetSites] = {};
+  uint32_t met = 0;
   uint32_t personality = 0;
   int dumpable = 1;
   FdGate descriptor_gate;             // a forked child resets it
