@@ -1,4 +1,3 @@
-#include "kvm/answers.h"
 #include "kvm/runner.h"
 
 #include <linux/futex.h>
@@ -14,6 +13,7 @@
 #include "arch/arch.h"
 #include "arch/post.h"
 #include "host/raw.h"
+#include "kvm/answers.h"
 #include "kvm/vcpu.h"
 #include "memory/address_space.h"
 #include "process/threads.h"
@@ -34,7 +34,7 @@ constexpr int kKickSignal = SIGSTKFLT;
 // price that waiting saves: no limit needs to be exact.
 constexpr uint64_t kMicrosecond = 2500;
 constexpr uint64_t kHotGap = 1000 * kMicrosecond;     // exits closer than this make a thread hot (an exit may take 100)
-constexpr uint32_t kHotCalls = 3, kHotCallsAuto = 3;  // where it must pay for the runner's making
+constexpr uint32_t kHotCalls = 3;
 constexpr uint64_t kFirstWatch = 400 * kMicrosecond;  // how long the identity thread watches for the first post,
 constexpr uint64_t kWatch = 250 * kMicrosecond;       // and for the next after one, before it sleeps
 // Where no core is idle, only for calls that follow each other closely, and with less patience.
@@ -50,7 +50,7 @@ constexpr size_t kCpuWords = 16;                       // 1024 CPUs
 constexpr uint64_t kFirstRest = 250 * kMicrosecond, kLongestRest = 20'000 * kMicrosecond;
 
 // Whether a core is idle now, for as far as the kernel tells: the fourth figure of /proc/loadavg counts what runs, this
-// thread included. A pair that shares a core with others costs more than it saves.
+// thread included. A pair that shares its cores with others has to be quick to pay.
 bool core_is_idle(const Process& process) {
   if (process.load_fd < 0) return true;
   char text[64];
@@ -189,7 +189,8 @@ void rest(Thread& t) {
 bool send_in(Thread& t) {
   Runner& r = *t.pairing.runner;
   uint32_t idle = Runner::kIdle;
-  if (!place_runner(t) || !r.phase.compare_exchange_strong(idle, Runner::kRun)) return false;
+  // Of one that has ended the number may be another task's.
+  if (r.phase.load() != idle || !place_runner(t) || !r.phase.compare_exchange_strong(idle, Runner::kRun)) return false;
   futex_wake(r.phase);
   return true;
 }
@@ -327,7 +328,7 @@ void note_call_exit(Thread& t) {
   p.last_exit = now;
   p.hot = quick ? p.hot + 1 : 0;
   const bool always = process.exitless == static_cast<int>(Exitless::kOn);
-  if (p.hot < (always ? kHotCalls : kHotCallsAuto) || now < p.rest_until) return;
+  if (p.hot < kHotCalls || now < p.rest_until) return;
   if (!arch_can_post(*t.vcpu) || process.cores < 2) return rest(t);
   p.crowded = !always && !core_is_idle(process);
   if (p.crowded && p.tight < kTightCalls) {
