@@ -10,6 +10,7 @@
 #include "fork/board.h"
 #include "fork/fork.h"
 #include "fork/word.h"
+#include "host/clock.h"
 #include "host/raw.h"
 #include "host/report.h"
 #include "kvm/answers.h"
@@ -279,6 +280,7 @@ int64_t clone_process(Thread& t, const Request& q) {
   result = give_memory_to_child(child);
   if (result) {
     // Where the parent was told that all is well, the child dies as by the kernel's own hand.
+    await_helper(p, true);  // an init would find it among its children
     if (!word.tell(result)) report("no machine for a forked child: error %ld", static_cast<long>(-result));
     raw(SYS_kill, static_cast<uint64_t>(p.pid), SIGKILL);
     raw(SYS_exit_group, 128 + SIGKILL);
@@ -305,11 +307,13 @@ int64_t clone_any(Call& c, const Request& q) {
     retire_runner(t);
     result = clone_once(t, q);
   }
-  // So do the runners of the container's other processes, which end when nobody has needed them for a while.
+  // So do the runners of the container's other processes, which end when nobody has needed them for a while. By the
+  // clock: an attempt that finds no room for the machine takes its time too.
   constexpr timespec kPause{0, 5'000'000};
-  const bool posts = t.process->exitless != static_cast<int>(Exitless::kOff);
-  for (int64_t waited = 0; result == -EAGAIN && posts && waited < kRunnerUnneeded + 2 * kPause.tv_nsec; waited += kPause.tv_nsec) {
+  const int64_t began = monotonic_now();
+  for (bool again = t.process->exitless != static_cast<int>(Exitless::kOff); result == -EAGAIN && again;) {
     raw(SYS_nanosleep, arg(&kPause), 0);
+    again = monotonic_now() - began < kRunnerUnneeded + kPause.tv_nsec;
     result = clone_once(t, q);
   }
   return result;

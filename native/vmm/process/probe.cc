@@ -7,6 +7,7 @@
 #include <span>
 
 #include "arch/arch.h"
+#include "host/clock.h"
 #include "host/raw.h"
 #include "host/report.h"
 #include "kvm/vcpu.h"
@@ -16,12 +17,6 @@
 
 namespace tine {
 namespace {
-
-int64_t nanoseconds() {
-  timespec now{};
-  raw(SYS_clock_gettime, CLOCK_MONOTONIC, arg(&now));
-  return now.tv_sec * 1'000'000'000ll + now.tv_nsec;
-}
 
 void print(const char* text, size_t bytes) { raw(SYS_write, 1, arg(text), bytes); }
 
@@ -46,7 +41,7 @@ void probe_machine(Thread& t) {
   int64_t cost[kRounds];
   bool user_stub = true;
   for (int round = -20; round < kRounds; round++) {
-    int64_t before = nanoseconds();
+    int64_t before = monotonic_now();
     int64_t result = t.vcpu->enter();
     ExceptionInfo exception;
     if (arch_classify(*t.vcpu, result, exception) != Exit::kSystemCall) {
@@ -54,7 +49,7 @@ void probe_machine(Thread& t) {
       raw(SYS_exit_group, 1);
     }
     user_stub = arch_user_stub(*t.vcpu);
-    if (round >= 0) cost[round] = nanoseconds() - before;
+    if (round >= 0) cost[round] = monotonic_now() - before;
   }
   std::sort(cost, cost + kRounds);
   const char* kind = arch_kvm_kind(user_stub);
