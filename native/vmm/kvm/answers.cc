@@ -21,6 +21,9 @@ namespace {
 
 constexpr uint32_t bit(Answer answer) { return 1u << static_cast<uint32_t>(answer); }
 
+// The stub (entry.S) leaves these to the monitor: two have no action, the others are dropped when their default is set.
+constexpr SignalSet kTold = signal_bit(SIGKILL) | signal_bit(SIGSTOP) | signal_bit(SIGCHLD) | signal_bit(SIGCONT) | signal_bit(SIGURG) | signal_bit(SIGWINCH);
+
 bool answers(const Process& process) { return process.exitless != static_cast<int>(Exitless::kOff); }
 
 template <class F>
@@ -44,7 +47,7 @@ void give_answers(Thread& thread) {
 #ifdef SYS_arch_prctl
                 {Answer::kThreadPointer, SYS_arch_prctl},
 #endif
-                {Answer::kTidAddress, SYS_set_tid_address}, {Answer::kRobustList, SYS_set_robust_list}};
+                {Answer::kTidAddress, SYS_set_tid_address}, {Answer::kRobustList, SYS_set_robust_list}, {Answer::kDefaults, SYS_rt_sigaction}};
   SignalHandlers& handlers = *process.handlers;
   AddressSpace& space = *process.space;
   Guard space_guard(space.lock);
@@ -66,7 +69,8 @@ void give_answers(Thread& thread) {
   values[static_cast<uint32_t>(Answer::kRseq)] = static_cast<uint64_t>(-ENOSYS);
   values[static_cast<uint32_t>(Answer::kStackSoft)] = process.stack_limit.rlim_cur;
   values[static_cast<uint32_t>(Answer::kStackHard)] = process.stack_limit.rlim_max;
-  if (handlers.references.load() > 1) known &= ~bit(Answer::kActions);
+  if (handlers.references.load() > 1) known &= ~(bit(Answer::kActions) | bit(Answer::kDefaults));
+  if (process.thread_count.load() > 1) known &= ~bit(Answer::kDefaults);
   arch_put_answers(*thread.vcpu, 0, values);
   for (int number = 1; number <= kSignals; number++) arch_put_action(*thread.vcpu, number, handlers.action[number - 1]);
   arch_put_answers(*thread.vcpu, known, values);
@@ -83,6 +87,26 @@ void take_notes(Thread& thread) {
 void forget_notes(Thread& thread) {
   uint64_t robust_list, clear_child_tid;
   arch_take_notes(*thread.vcpu, robust_list, clear_child_tid);
+}
+
+void take_actions(Thread& thread) {
+  GuestAction noted[kSignals];
+  if (!thread.vcpu || thread.lends_vcpu || !arch_take_actions(*thread.vcpu, noted)) return;
+  SignalHandlers& handlers = *thread.process->handlers;
+  Guard guard(handlers.lock);
+  for (int number = 1; number <= kSignals; number++) {
+    GuestAction& action = handlers.action[number - 1];
+    if (action.handler != 0 || (kTold & signal_bit(number))) continue;
+    action = noted[number - 1];
+    action.handler = 0;
+    action.flags &= SA_RESTART | kRestorerFlag;
+    action.mask &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP));
+  }
+}
+
+void share_actions(Thread& thread) {
+  take_actions(thread);
+  arch_drop_answers(*thread.vcpu, bit(Answer::kDefaults));
 }
 
 void answer_action(Process& process, int number) {
@@ -102,7 +126,7 @@ void forget_stack_limit(Process& process) {
 
 void forget_actions(Process& process) {
   if (!answers(process)) return;
-  for_each_vcpu(process, [&](Vcpu& vcpu) { arch_drop_answers(vcpu, bit(Answer::kActions)); });
+  for_each_vcpu(process, [&](Vcpu& vcpu) { arch_drop_answers(vcpu, bit(Answer::kActions) | bit(Answer::kDefaults)); });
 }
 
 void revise_answers(const Call& call) {

@@ -10,6 +10,9 @@
 
 namespace tine {
 namespace {
+constexpr uint64_t kExposeTagBits = 0x800;  // SA_EXPOSE_TAGBITS
+constexpr uint64_t kKnownFlags =
+    SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER | static_cast<uint32_t>(SA_RESETHAND) | kExposeTagBits | kRestorerFlag;
 constexpr int kAutoDisarm = static_cast<int>(1u << 31);
 }  // namespace
 
@@ -21,8 +24,10 @@ int64_t sys_rt_sigaction(Call& c) {
   if (c.a[1]) {
     if (number == SIGKILL || number == SIGSTOP) return -EINVAL;
     if (!get(wanted, c.ptr(1))) return -EFAULT;
+    wanted.flags &= kKnownFlags;
     wanted.mask &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP));
   }
+  take_actions(c.thread);
   SignalHandlers& handlers = *c.thread.process->handlers;
   GuestAction old;
   {

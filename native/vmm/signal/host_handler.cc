@@ -24,7 +24,6 @@ struct KernelAction {
   uint64_t restorer;
   SignalSet mask;
 };
-constexpr uint64_t kRestorerFlag = 0x04000000;  // SA_RESTORER
 
 #if defined(__x86_64__)
 greg_t& instruction(ucontext_t* context) { return context->uc_mcontext.gregs[REG_RIP]; }

@@ -13,6 +13,7 @@ namespace tine {
 constexpr SignalSet host_mask(SignalSet guest) {
   return guest & ~(signal_bit(SIGSEGV) | signal_bit(SIGBUS) | signal_bit(SIGKILL) | signal_bit(SIGSTOP));
 }
+constexpr uint64_t kRestorerFlag = 0x04000000;  // SA_RESTORER
 constexpr SignalSet kAllSignals = ~0ull & ~(signal_bit(SIGSEGV) | signal_bit(SIGBUS));
 
 // Installs the handlers the monitor itself needs (its own faults). Once per host process image.

@@ -18,7 +18,6 @@ namespace {
 // uapi/asm/sigcontext.h, whose names collide with <signal.h>'s.
 constexpr uint32_t kFpsimdMagic = 0x46508001, kEsrMagic = 0x45535201;
 constexpr int kAutoDisarm = static_cast<int>(1u << 31);
-constexpr uint64_t kRestorerFlag = 0x04000000;  // SA_RESTORER
 
 struct RecordHead {
   uint32_t magic, size;

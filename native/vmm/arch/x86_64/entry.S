@@ -8,7 +8,7 @@
 # The system call entry (LSTAR). Each vCPU has a copy of its own in a page that user mode may execute, with its post
 # page (struct PostPage, arch/x86_64/post.h) right behind it. Where KVM is PVM this runs in user mode, elsewhere in ring 0.
     .set POST, tine_stub + 4096
-    .set CPUID_TABLE, 1280        # kCpuidTable, kCpuidAny, kCpuidEnd in machine.h
+    .set CPUID_TABLE, 1536        # kCpuidTable, kCpuidAny, kCpuidEnd in machine.h
     .set CPUID_ANY, -1
     .set CPUID_END, -2
     .balign 4096
@@ -117,7 +117,7 @@ tine_stub_answering:              # from here all three may change
 4:  test $0x40, %cl               # rt_sigaction: only what it is
     jz 8f
     test %rsi, %rsi
-    jnz 8f
+    jnz 11f
     cmp $8, %r10
     jne 8f
     mov %rdx, %rcx                # in the user's half, not NULL
@@ -193,6 +193,53 @@ tine_stub_answering:              # from here all three may change
     jne 8f
     mov %rdi, POST+232(%rip)
     orl $1, POST+248(%rip)
+    xor %eax, %eax
+    jmp 7f
+11: test $0x4000, %ecx            # rt_sigaction that leaves a default action the default: only what is kept beside it changes
+    jz 8f
+    cmp $8, %r10
+    jne 8f
+    mov %rsi, %rcx
+    shr $47, %rcx
+    jnz 8f
+    cmpq $0, (%rsi)
+    jne 8f
+    mov 8(%rsi), %rax
+    mov %rax, POST+256(%rip)      # the wanted one is read whole before the old one is written
+    and $~0x10000000, %rax        # SA_RESTART
+    cmp $0x04000000, %rax         # SA_RESTORER
+    jne 8f
+    mov 16(%rsi), %rax
+    mov %rax, POST+264(%rip)
+    mov 24(%rsi), %rax
+    and $~0x40100, %rax           # SIGKILL and SIGSTOP are never masked
+    mov %rax, POST+272(%rip)
+    mov %edi, %ecx
+    dec %ecx
+    cmp $63, %ecx
+    ja 8f
+    mov $0x8470100, %eax          # not SIGKILL and SIGSTOP, nor those whose default is to be ignored: 9, 17-19, 23, 28
+    bt %rcx, %rax
+    jc 8f
+    shl $5, %ecx
+    lea POST+2048(%rip), %r11
+    add %rcx, %r11
+    cmpq $0, (%r11)
+    jne 8f
+    test %rdx, %rdx
+    jz 12f
+    mov %rdx, %rcx
+    shr $47, %rcx
+    jnz 8f
+    .irp word, 0, 8, 16, 24
+    mov \word(%r11), %rax
+    mov %rax, \word(%rdx)
+    .endr
+12: .irp word, 0, 8, 16
+    mov POST+256+\word(%rip), %rax
+    mov %rax, 8+\word(%r11)
+    .endr
+    movl $1, POST+252(%rip)
     xor %eax, %eax
 7:  mov %rax, POST+88(%rip)
     jmp tine_stub_done

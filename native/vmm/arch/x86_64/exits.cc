@@ -272,6 +272,13 @@ uint32_t arch_take_notes(Vcpu& vcpu, uint64_t& robust_list, uint64_t& clear_chil
   clear_child_tid = page.clear_child_tid;
   return noted;
 }
+bool arch_take_actions(Vcpu& vcpu, GuestAction (&actions)[kSignals]) {
+  PostPage& page = *arch_post_page(vcpu);
+  if (!page.actions_noted.load(std::memory_order_relaxed)) return false;
+  page.actions_noted.store(0, std::memory_order_relaxed);
+  std::memcpy(actions, page.actions, sizeof actions);
+  return true;
+}
 void arch_let_unseen(Vcpu& vcpu, int calls) { arch_post_page(vcpu)->unseen.store(calls, std::memory_order_relaxed); }
 void arch_drop_answers(Vcpu& vcpu, uint32_t dropped) { arch_post_page(vcpu)->known.fetch_and(~dropped); }
 
