@@ -140,6 +140,7 @@ void inherit_process_state(Process& child, const Process& parent) {
   child.huge_pages = parent.huge_pages;
   child.cores = parent.cores;
   child.vdso_layout = parent.vdso_layout;
+  child.loader_sites = parent.loader_sites;
   child.proc_fd = parent.proc_fd;
   child.code_store_fd = parent.code_store_fd;
   child.may_be_mapped = parent.may_be_mapped;
