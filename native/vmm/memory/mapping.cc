@@ -25,6 +25,8 @@ constexpr int kMapTypeMask = 0xf;
 constexpr int kMap32Bit = 0x40;
 constexpr int kMadvPopulateWrite = 23;  // Linux 5.14
 constexpr uint64_t kBroughtIn = 512 << 10, kBroughtInMapping = 128 << 10;
+// The data of programs and libraries: what there is more of than in most is tables of addresses, and relocation writes every page.
+constexpr uint64_t kBroughtInData = 4 << 20;
 constexpr uint64_t kOwnedSymbols = 256 << 10, kOwnedSegment = 64 << 10, kOwnedTable = 64 << 10;
 constexpr uint64_t kNeighbours = 8;  // that KVM maps together, aligned (PTE_PREFETCH_NUM)
 
@@ -54,12 +56,14 @@ bool spans_refused(const MapRequest& q) {
 // Private pages that will be written one by one soon. A fault costs the machine 4 to 50 µs, and it brings in the
 // neighbours as well if the host has them: pages made beforehand cost a tenth (docs/performance.md).
 void AddressSpace::bring_in(uint64_t start, uint64_t bytes, uint32_t prot) {
-  if ((prot & PROT_WRITE) && bytes <= kBroughtIn) raw(SYS_madvise, to_host({start}).v, bytes, kMadvPopulateWrite);
+  auto it = find(start);
+  const bool data = it != vmas_.end() && (it->second.flags & kVmaLoaded);
+  if ((prot & PROT_WRITE) && bytes <= (data ? kBroughtInData : kBroughtIn)) raw(SYS_madvise, to_host({start}).v, bytes, kMadvPopulateWrite);
 }
 
 void AddressSpace::own_pages(uint64_t start, uint64_t bytes) {
   auto it = find(start);
-  if (it == vmas_.end() || it->second.end - start < bytes || bytes > kBroughtIn || write_key() < 0) return;
+  if (it == vmas_.end() || it->second.end - start < bytes || bytes > kBroughtInData || write_key() < 0) return;
   const uint64_t host = to_host({start}).v;
   if (!(it->second.prot & PROT_WRITE) &&
       raw(SYS_pkey_mprotect, host, bytes, PROT_READ | PROT_WRITE, static_cast<uint64_t>(write_key())))
