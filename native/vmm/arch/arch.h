@@ -116,8 +116,9 @@ void arch_drop_answers(Vcpu& vcpu, uint32_t dropped);
 enum StubNote : uint32_t { kNotedRobustList = 1, kNotedTidAddress = 2 };
 // Takes what the thread set by set_robust_list and set_tid_address without the monitor.
 uint32_t arch_take_notes(Vcpu& vcpu, uint64_t& robust_list, uint64_t& clear_child_tid);
-// Takes what was kept beside default actions without the monitor. False: nothing was.
-bool arch_take_actions(Vcpu& vcpu, GuestAction (&actions)[kSignals]);
+void arch_put_mask(Vcpu& vcpu, SignalSet mask);
+// The signals whose actions the thread changed without the monitor, and what they are now.
+SignalSet arch_take_actions(Vcpu& vcpu, GuestAction (&actions)[kSignals]);
 // How many calls that trapped the stub may answer before it lets the monitor see one.
 void arch_let_unseen(Vcpu& vcpu, int calls);
 // The sites of a dynamic loader's code, of which `unwind` is the .eh_frame_hdr and what follows it.

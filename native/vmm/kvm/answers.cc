@@ -21,9 +21,6 @@ namespace {
 
 constexpr uint32_t bit(Answer answer) { return 1u << static_cast<uint32_t>(answer); }
 
-// The stub (entry.S) leaves these to the monitor: two have no action, the others are dropped when their default is set.
-constexpr SignalSet kTold = signal_bit(SIGKILL) | signal_bit(SIGSTOP) | signal_bit(SIGCHLD) | signal_bit(SIGCONT) | signal_bit(SIGURG) | signal_bit(SIGWINCH);
-
 bool answers(const Process& process) { return process.exitless != static_cast<int>(Exitless::kOff); }
 
 template <class F>
@@ -47,7 +44,7 @@ void give_answers(Thread& thread) {
 #ifdef SYS_arch_prctl
                 {Answer::kThreadPointer, SYS_arch_prctl},
 #endif
-                {Answer::kTidAddress, SYS_set_tid_address}, {Answer::kRobustList, SYS_set_robust_list}, {Answer::kDefaults, SYS_rt_sigaction}};
+                {Answer::kTidAddress, SYS_set_tid_address}, {Answer::kRobustList, SYS_set_robust_list}, {Answer::kBlockedActions, SYS_rt_sigaction}, {Answer::kMask, SYS_rt_sigprocmask}};
   SignalHandlers& handlers = *process.handlers;
   AddressSpace& space = *process.space;
   Guard space_guard(space.lock);
@@ -69,9 +66,12 @@ void give_answers(Thread& thread) {
   values[static_cast<uint32_t>(Answer::kRseq)] = static_cast<uint64_t>(-ENOSYS);
   values[static_cast<uint32_t>(Answer::kStackSoft)] = process.stack_limit.rlim_cur;
   values[static_cast<uint32_t>(Answer::kStackHard)] = process.stack_limit.rlim_max;
-  if (handlers.references.load() > 1) known &= ~(bit(Answer::kActions) | bit(Answer::kDefaults));
-  if (process.thread_count.load() > 1) known &= ~bit(Answer::kDefaults);
+  if (handlers.references.load() > 1) known &= ~(bit(Answer::kActions) | bit(Answer::kBlockedActions));
+  if (process.thread_count.load() > 1) known &= ~bit(Answer::kBlockedActions);
   arch_put_answers(*thread.vcpu, 0, values);
+  GuestAction whose[kSignals];
+  arch_take_actions(*thread.vcpu, whose);  // another thread's, which ran here before
+  arch_put_mask(*thread.vcpu, thread.mask);
   for (int number = 1; number <= kSignals; number++) arch_put_action(*thread.vcpu, number, handlers.action[number - 1]);
   arch_put_answers(*thread.vcpu, known, values);
 }
@@ -90,23 +90,20 @@ void forget_notes(Thread& thread) {
 }
 
 void take_actions(Thread& thread) {
-  GuestAction noted[kSignals];
-  if (!thread.vcpu || thread.lends_vcpu || !arch_take_actions(*thread.vcpu, noted)) return;
+  GuestAction actions[kSignals];
+  if (!thread.vcpu || thread.lends_vcpu) return;
+  const SignalSet changed = arch_take_actions(*thread.vcpu, actions);
+  if (!changed || !seccomp_always_allows(thread, SYS_rt_sigaction)) return;
   SignalHandlers& handlers = *thread.process->handlers;
   Guard guard(handlers.lock);
-  for (int number = 1; number <= kSignals; number++) {
-    GuestAction& action = handlers.action[number - 1];
-    if (action.handler != 0 || (kTold & signal_bit(number))) continue;
-    action = noted[number - 1];
-    action.handler = 0;
-    action.flags &= SA_RESTART | kRestorerFlag;
-    action.mask &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP));
-  }
+  for (int number = 1; number <= kSignals; number++)
+    if (changed & signal_bit(number)) (void)set_action(handlers, number, actions[number - 1]);
 }
 
-void share_actions(Thread& thread) {
-  take_actions(thread);
-  arch_drop_answers(*thread.vcpu, bit(Answer::kDefaults));
+void share_actions(Thread& thread) { arch_drop_answers(*thread.vcpu, bit(Answer::kBlockedActions)); }
+
+void answer_mask(Thread& thread) {
+  if (answers(*thread.process)) arch_put_mask(*thread.vcpu, thread.mask);
 }
 
 void answer_action(Process& process, int number) {
@@ -126,7 +123,7 @@ void forget_stack_limit(Process& process) {
 
 void forget_actions(Process& process) {
   if (!answers(process)) return;
-  for_each_vcpu(process, [&](Vcpu& vcpu) { arch_drop_answers(vcpu, bit(Answer::kActions) | bit(Answer::kDefaults)); });
+  for_each_vcpu(process, [&](Vcpu& vcpu) { arch_drop_answers(vcpu, bit(Answer::kActions) | bit(Answer::kBlockedActions)); });
 }
 
 void revise_answers(const Call& call) {

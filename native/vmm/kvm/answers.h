@@ -1,8 +1,8 @@
 // Calls whose answer the monitor knows beforehand. Where an exit is dear they are answered in the guest's entry stub, from a
 // table in each vCPU's post page: who the thread is, where the heap ends, how far the stack may grow, that there is no rseq,
 // what a signal's action is (posix_spawn asks for 62 of these in every child). The thread pointer is set there, and where the
-// robust list and the word to clear at the end are is noted there until it is wanted; so is what a process of one thread keeps
-// beside a default action that stays the default (posix_spawn's children set 61 of these). The table is kept true by whoever changes
+// robust list and the word to clear at the end are is noted there until it is wanted; so is the new action of a signal that the
+// thread blocks, in a process of one thread (posix_spawn's children set 63 of these). The table is kept true by whoever changes
 // what it says; what it does not know leaves the machine.
 #pragma once
 #include <cstdint>
@@ -13,15 +13,14 @@ struct Call;
 struct Process;
 struct Thread;
 
-enum class Answer : uint32_t { kPid, kTid, kUid, kGid, kEuid, kEgid, kActions, kBreak, kRseq, kStackSoft, kStackHard, kThreadPointer, kTidAddress, kRobustList, kDefaults };
+enum class Answer : uint32_t { kPid, kTid, kUid, kGid, kEuid, kEgid, kActions, kBreak, kRseq, kStackSoft, kStackHard, kThreadPointer, kTidAddress, kRobustList, kBlockedActions, kMask };
 constexpr uint32_t kAnswers = 11;  // that have a value; the calls behind only change something
 
 // Writes the whole table for a thread that is about to run, or whose filters or credentials changed.
 void give_answers(Thread& thread);
 // Takes over what the thread told the stub alone. Before anything looks at its robust list or clear_child_tid.
 void take_notes(Thread& thread);
-// Takes over what is kept beside default actions, as the process told the stub alone. Before anything but a signal's
-// delivery, which has no use for it, looks at the actions of the calling thread's process.
+// Takes over the actions that the calling thread told the stub alone. Before anything looks at or changes its process's actions.
 void take_actions(Thread& thread);
 // There will be others who have these handlers: from now on the monitor is told.
 void share_actions(Thread& thread);
@@ -29,6 +28,8 @@ void share_actions(Thread& thread);
 void forget_notes(Thread& thread);
 // The action of a signal changed. With the handlers' lock held.
 void answer_action(Process& process, int number);
+// The thread's mask changed.
+void answer_mask(Thread& thread);
 // The heap's end changed. With the space's lock held.
 void answer_break(Process& process);
 // The stack's limit changes: it is asked of the monitor from now on.

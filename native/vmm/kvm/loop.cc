@@ -33,6 +33,7 @@ void serve_system_call(Thread& t) {
   Vcpu& vcpu = *t.vcpu;
   uint32_t number = guest_call_number(vcpu);
   take_notes(t);
+  take_actions(t);
   if (take_posted_result(t)) {
     finish_call(t, number, t.pairing.result);
     return;

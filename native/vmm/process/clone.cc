@@ -302,7 +302,6 @@ int64_t clone_any(Call& c, const Request& q) {
   Thread& t = c.thread;
   unpair(t);
   if (q.flags & (CLONE_THREAD | CLONE_SIGHAND)) share_actions(t);
-  else take_actions(t);
   int64_t result = clone_once(t, q);
   // The runner takes a place under the pids limit and RLIMIT_NPROC that the guest's own task may need.
   if (result == -EAGAIN && t.pairing.runner) {

@@ -16,6 +16,15 @@ constexpr uint64_t kKnownFlags =
 constexpr int kAutoDisarm = static_cast<int>(1u << 31);
 }  // namespace
 
+int64_t set_action(SignalHandlers& handlers, int number, GuestAction action) {
+  if (number < 1 || number > kSignals || number == SIGKILL || number == SIGSTOP) return -EINVAL;
+  action.flags &= kKnownFlags;
+  action.mask &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP));
+  const int64_t result = set_host_action(number, action);
+  if (!result) handlers.action[number - 1] = action;
+  return result;
+}
+
 int64_t sys_rt_sigaction(Call& c) {
   int number = c.fd(0);
   if (c.a[3] != sizeof(SignalSet)) return -EINVAL;
@@ -24,21 +33,14 @@ int64_t sys_rt_sigaction(Call& c) {
   if (c.a[1]) {
     if (number == SIGKILL || number == SIGSTOP) return -EINVAL;
     if (!get(wanted, c.ptr(1))) return -EFAULT;
-    wanted.flags &= kKnownFlags;
-    wanted.mask &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP));
   }
-  take_actions(c.thread);
   SignalHandlers& handlers = *c.thread.process->handlers;
   GuestAction old;
   {
     Guard guard(handlers.lock);
     old = handlers.action[number - 1];
     if (c.a[1]) {
-      handlers.action[number - 1] = wanted;
-      if (int64_t result = set_host_action(number, wanted)) {
-        handlers.action[number - 1] = old;
-        return result;
-      }
+      if (int64_t result = set_action(handlers, number, wanted)) return result;
       answer_action(*c.thread.process, number);
     }
   }

@@ -25,6 +25,7 @@ static constexpr SignalSet kEverySignal = kAllSignals;
 
 void set_guest_mask(Thread& t, SignalSet mask) {
   t.mask = mask & ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP));
+  if (t.vcpu) answer_mask(t);
   if (t.pending) return;  // everything stays blocked until the frame is built
   for (int number : {SIGBUS, SIGSEGV}) {
     if (!(t.held & signal_bit(number)) || (t.mask & signal_bit(number))) continue;
@@ -105,6 +106,7 @@ static void put_back(Thread& t, int number, const siginfo_t& info, bool blocked)
 }
 
 void deliver_pending(Thread& t, bool call_interrupted, uint32_t restart_number) {
+  take_actions(t);
   int number = t.pending;
   siginfo_t info = t.pending_info;
   uint64_t handler, flags;
@@ -137,6 +139,7 @@ void deliver_pending(Thread& t, bool call_interrupted, uint32_t restart_number) 
 }
 
 void force_signal(Thread& t, const siginfo_t& info) {
+  take_actions(t);
   int number = info.si_signo;
   uint64_t handler;
   {

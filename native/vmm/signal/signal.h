@@ -21,6 +21,9 @@ void install_monitor_handlers();
 // Host disposition for the guest's action of `number`, as rt_sigaction would leave it.
 int64_t set_host_action(int number, const GuestAction& action);
 
+// Sets a guest's action, and the host's with it. With the handlers' lock held. 0 or -errno.
+int64_t set_action(SignalHandlers& handlers, int number, GuestAction action);
+
 // Delivers what is pending. `call_result`: result of the call just served when one is being left with kRestart
 // (`restart_number` is its number), so that it is restarted or answers EINTR as the action says.
 void deliver_pending(Thread& t, bool call_interrupted, uint32_t restart_number);

@@ -12,7 +12,8 @@ void arch_put_answer(Vcpu&, uint32_t, uint64_t) {}
 void arch_put_action(Vcpu&, int, const GuestAction&) {}
 void arch_drop_answers(Vcpu&, uint32_t) {}
 uint32_t arch_take_notes(Vcpu&, uint64_t&, uint64_t&) { return 0; }
-bool arch_take_actions(Vcpu&, GuestAction (&)[kSignals]) { return false; }
+void arch_put_mask(Vcpu&, SignalSet) {}
+SignalSet arch_take_actions(Vcpu&, GuestAction (&)[kSignals]) { return 0; }
 void arch_let_unseen(Vcpu&, int) {}
 std::vector<CallSite> arch_loader_sites(std::span<const uint8_t>, uint64_t, std::span<const uint8_t>, uint64_t) { return {}; }
 uint32_t arch_pack_site(const CallSite&, uint64_t) { return 0; }

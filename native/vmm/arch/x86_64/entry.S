@@ -70,7 +70,7 @@ tine_stub_trapped:                # The trap alone may cost 30 µs: the monitor 
     decl POST+200(%rip)
     js tine_stub_post
 tine_stub_look:
-    .irp number, 13, 12, 39, 186, 102, 104, 107, 108, 302, 334, 158, 218, 273
+    .irp number, 13, 14, 12, 39, 186, 102, 104, 107, 108, 302, 334, 158, 218, 273
     cmp $\number, %rax
     je 1f
     .endr
@@ -87,6 +87,8 @@ tine_stub_answering:              # from here all three may change
     mov POST+124(%rip), %ecx
     cmp $13, %eax
     je 4f
+    cmp $14, %eax
+    je 12f
     cmp $12, %eax
     je 3f
     .set INDEX, 0
@@ -195,51 +197,54 @@ tine_stub_answering:              # from here all three may change
     orl $1, POST+248(%rip)
     xor %eax, %eax
     jmp 7f
-11: test $0x4000, %ecx            # rt_sigaction that leaves a default action the default: only what is kept beside it changes
+11: test $0x4000, %ecx            # rt_sigaction of a signal that is blocked: the monitor need not know before its next turn
     jz 8f
     cmp $8, %r10
     jne 8f
+    test %rdx, %rdx               # beginning anew, what was there before would be lost
+    jnz 8f
     mov %rsi, %rcx
     shr $47, %rcx
     jnz 8f
-    cmpq $0, (%rsi)
-    jne 8f
-    mov 8(%rsi), %rax
-    mov %rax, POST+256(%rip)      # the wanted one is read whole before the old one is written
-    and $~0x10000000, %rax        # SA_RESTART
-    cmp $0x04000000, %rax         # SA_RESTORER
-    jne 8f
-    mov 16(%rsi), %rax
-    mov %rax, POST+264(%rip)
-    mov 24(%rsi), %rax
-    and $~0x40100, %rax           # SIGKILL and SIGSTOP are never masked
-    mov %rax, POST+272(%rip)
     mov %edi, %ecx
     dec %ecx
     cmp $63, %ecx
     ja 8f
-    mov $0x8470100, %eax          # not SIGKILL and SIGSTOP, nor those whose default is to be ignored: 9, 17-19, 23, 28
+    mov $~0x40100, %rax           # not SIGKILL and SIGSTOP, which are never blocked
+    and POST+264(%rip), %rax
     bt %rcx, %rax
-    jc 8f
-    shl $5, %ecx
+    jnc 8f
+    mov %ecx, %eax
+    shl $5, %eax
     lea POST+2048(%rip), %r11
-    add %rcx, %r11
-    cmpq $0, (%r11)
+    add %rax, %r11
+    orl $1, POST+192(%rip)        # nobody is answered from what is half there
+    mov (%rsi), %rax
+    mov %rax, (%r11)
+    mov $0xdc000807, %eax         # the flags that there are
+    and 8(%rsi), %rax
+    mov %rax, 8(%r11)
+    mov 16(%rsi), %rax
+    mov %rax, 16(%r11)
+    mov $~0x40100, %rax
+    and 24(%rsi), %rax
+    mov %rax, 24(%r11)
+    bts %rcx, POST+256(%rip)
+    addl $1, POST+192(%rip)
+    xor %eax, %eax
+    jmp 7f
+12: test $0x8000, %ecx            # rt_sigprocmask: only what it is
+    jz 8f
+    test %rsi, %rsi
+    jnz 8f
+    cmp $8, %r10
     jne 8f
-    test %rdx, %rdx
-    jz 12f
-    mov %rdx, %rcx
+    mov %rdx, %rcx                # in the user's half, not NULL
+    sub $1, %rcx
     shr $47, %rcx
     jnz 8f
-    .irp word, 0, 8, 16, 24
-    mov \word(%r11), %rax
-    mov %rax, \word(%rdx)
-    .endr
-12: .irp word, 0, 8, 16
-    mov POST+256+\word(%rip), %rax
-    mov %rax, 8+\word(%r11)
-    .endr
-    movl $1, POST+252(%rip)
+    mov POST+264(%rip), %rax
+    mov %rax, (%rdx)
     xor %eax, %eax
 7:  mov %rax, POST+88(%rip)
     jmp tine_stub_done

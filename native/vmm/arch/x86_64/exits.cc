@@ -272,12 +272,13 @@ uint32_t arch_take_notes(Vcpu& vcpu, uint64_t& robust_list, uint64_t& clear_chil
   clear_child_tid = page.clear_child_tid;
   return noted;
 }
-bool arch_take_actions(Vcpu& vcpu, GuestAction (&actions)[kSignals]) {
+void arch_put_mask(Vcpu& vcpu, SignalSet mask) { arch_post_page(vcpu)->mask.store(mask, std::memory_order_relaxed); }
+SignalSet arch_take_actions(Vcpu& vcpu, GuestAction (&actions)[kSignals]) {
   PostPage& page = *arch_post_page(vcpu);
-  if (!page.actions_noted.load(std::memory_order_relaxed)) return false;
-  page.actions_noted.store(0, std::memory_order_relaxed);
+  if (!page.changed.load(std::memory_order_relaxed)) return 0;
+  const SignalSet changed = page.changed.exchange(0);
   std::memcpy(actions, page.actions, sizeof actions);
-  return true;
+  return changed;
 }
 void arch_let_unseen(Vcpu& vcpu, int calls) { arch_post_page(vcpu)->unseen.store(calls, std::memory_order_relaxed); }
 void arch_drop_answers(Vcpu& vcpu, uint32_t dropped) { arch_post_page(vcpu)->known.fetch_and(~dropped); }

@@ -32,14 +32,15 @@ struct PostPage {
   uint64_t more[3];               // answers 8 to 10: rseq, the stack's soft and hard limit
   uint64_t robust_list, clear_child_tid;  // what the thread has set, and
   std::atomic<uint32_t> noted;            // which of these it has: StubNote
-  std::atomic<uint32_t> actions_noted;    // whether `actions` holds something that the monitor was not told
-  uint64_t wanted[3];             // an action's flags, restorer and mask, on their way there
-  uint8_t unused[2048 - 280];
+  uint32_t unused;
+  std::atomic<uint64_t> changed;          // the signals whose actions the thread has changed in `actions`
+  std::atomic<uint64_t> mask;             // the thread's, as rt_sigprocmask tells it
+  uint8_t room[2048 - 272];
   GuestAction actions[64];        // by signal, as the kernel has them
 };
 static_assert(sizeof(PostPage) == 4096 && offsetof(PostPage, known) == 124 && offsetof(PostPage, answers) == 128 &&
               offsetof(PostPage, version) == 192 && offsetof(PostPage, unseen) == 200 && offsetof(PostPage, more) == 208 && offsetof(PostPage, robust_list) == 232 && offsetof(PostPage, noted) == 248 &&
-              offsetof(PostPage, wanted) == 256 && offsetof(PostPage, actions) == 2048 && sizeof(GuestAction) == 32);
+              offsetof(PostPage, changed) == 256 && offsetof(PostPage, mask) == 264 && offsetof(PostPage, actions) == 2048 && sizeof(GuestAction) == 32);
 static_assert(offsetof(PostPage, number) == 16 && offsetof(PostPage, return_address) == 72 && offsetof(PostPage, result) == 88 &&
               offsetof(PostPage, cpuid_return) == 96 && offsetof(PostPage, cpuid_flags) == 120);
 

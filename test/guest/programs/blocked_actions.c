@@ -1,6 +1,6 @@
-// A default action that is set to the default again keeps what is set beside it: flags, restorer and mask. posix_spawn's
-// children do this 61 times, so that it may be done without the kernel (docs/exitless.md). What it says must be what the
-// kernel would say, in the process itself, its threads and its children.
+// The actions of signals that are blocked, and what is kept beside a default action: flags, restorer and mask. posix_spawn's
+// children set 63 of these, so that it may be done without the kernel until its next turn (docs/exitless.md). What it says must
+// be what the kernel would say, in the process itself, its threads and its children.
 #include "check.h"
 #include <pthread.h>
 #include <sched.h>
@@ -170,6 +170,137 @@ static int changes_of_kind(UNUSED void *unused) {
     return 6;
 }
 
+/// Set while they are blocked, actions hold once the signals come.
+static int blocked_changes(UNUSED void *unused) {
+    sigset_t all, none, pending;
+    sigfillset(&all);
+    sigemptyset(&none);
+    for (int i = 1; i < 40; i++) {
+        sigprocmask(SIG_SETMASK, &all, NULL);
+        struct action handled = {(uint64_t)(uintptr_t)catch, 0, 0, 0}, ignored = {1, 0, 0, 0}, now;
+        struct sigaction with_restorer = {.sa_handler = catch};
+        sigaction(SIGUSR2, &with_restorer, NULL);
+        change(SIGUSR2, NULL, &handled);
+        caught = 0;
+        // Handled, then ignored: what was pending is dropped.
+        if (change(SIGUSR1, &handled, NULL) || change(SIGUSR1, NULL, &now) || now.handler != handled.handler) return 1;
+        raise(SIGUSR1);
+        if (change(SIGUSR1, &ignored, NULL)) return 2;
+        sigpending(&pending);
+        if (sigismember(&pending, SIGUSR1)) return 3;
+        // Ignored, then handled: it comes once.
+        if (change(SIGUSR1, &ignored, NULL) || change(SIGUSR1, &handled, NULL)) return 4;
+        raise(SIGUSR1);
+        raise(SIGUSR1);
+        if (caught) return 5;
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        if (caught != 1) return 6;
+        // Ignored while it is blocked, and never pending: nothing comes, and nobody dies.
+        sigprocmask(SIG_SETMASK, &all, NULL);
+        if (change(SIGUSR1, &ignored, NULL)) return 7;
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        raise(SIGUSR1);
+        if (caught != 1) return 8;
+    }
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    struct action wanted = plain(0, 0);
+    change(SIGUSR1, &wanted, NULL);
+    raise(SIGUSR1);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    return 9;
+}
+
+/// A fault comes all the same where it is handled, and kills where it is blocked.
+static int blocked_fault(void *handled) {
+    struct sigaction action = {.sa_handler = catch}, once = {.sa_handler = SIG_DFL, .sa_flags = (int)SA_RESETHAND};
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    sigaction(SIGSEGV, handled ? &action : &once, NULL);
+    volatile int *volatile nowhere = (volatile int *)8;
+    *nowhere = 1;
+    return 1;
+}
+
+static int dies_in_the_middle(UNUSED void *unused) {
+    for (int i = 1; i <= 64; i++) {
+        struct action ignored = {1, 0, 0, 0};
+        change(i, &ignored, NULL);
+        if (i == 40) raise(SIGKILL);
+    }
+    return 0;
+}
+
+/// What a vfork child set before it was killed is not its parent's.
+static int killed_child(UNUSED void *unused) {
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    for (int i = 0; i < 20; i++) {
+        int status = -1, pid = clone(dies_in_the_middle, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, NULL);
+        if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status)) return 1;
+        struct action now;
+        for (int number = 1; number <= 64; number++)
+            if (number != 32 && number != 33 && (change(number, NULL, &now) || now.handler != 0)) return 2;
+    }
+    return 0;
+}
+
+/// Ignored while it is blocked, in the program that is executed next.
+static int executes(UNUSED void *unused) {
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    for (int number = 34; number < 64; number++) {
+        struct action ignored = {1, 0, 0, 0};
+        change(number, &ignored, NULL);
+    }
+    execl("/bin/sh", "sh", "-c", "grep -q '^SigIgn:.7ffffffe00000000$' /proc/$$/status", (char *)NULL);
+    return 3;
+}
+
+/// The mask is what was set, from everywhere and again and again.
+static int mask_told(UNUSED void *unused) {
+    for (uint64_t i = 0; i < 200; i++) {
+        uint64_t wanted = (i * 0x9e3779b97f4a7c15ull) & ~(1ull << (SIGKILL - 1) | 1ull << (SIGSTOP - 1) | 3ull << 31), now = 1;
+        syscall(SYS_rt_sigprocmask, SIG_SETMASK, &wanted, NULL, 8);
+        for (int j = 0; j < 3; j++)
+            if (syscall(SYS_rt_sigprocmask, j, NULL, &now, 8) || now != wanted) return 1;
+        if (syscall(SYS_rt_sigprocmask, 77, NULL, &now, 8) || now != wanted) return 2;
+        if (syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, NULL, 8)) return 3;
+        if (syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &now, 4) != -1 || errno != EINVAL) return 4;
+        if (syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, (void *)8, 8) != -1 || errno != EFAULT) return 5;
+        if (syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, (void *)0xffffffff81000000, 8) != -1 || errno != EFAULT) return 6;
+        if (i % 20 == 0) {
+            int pid = fork(), status = -1;
+            if (pid == 0) {
+                syscall(SYS_rt_sigprocmask, 0, NULL, &now, 8);
+                _exit(now != wanted);
+            }
+            waitpid(pid, &status, 0);
+            if (status) return 7;
+        }
+    }
+    return 0;
+}
+
+static struct {
+    int (*run)(void *);
+    void *argument;
+} blocked;
+
+static int with_all_blocked(UNUSED void *unused) {
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    return blocked.run(blocked.argument);
+}
+
+static void check_blocked(const char *name, int (*run)(void *)) {
+    blocked.run = run;
+    check_child(name, with_all_blocked, NULL, "exit 0");
+}
+
 int main(void) {
     check_child("every signal", every_signal, NULL, "exit 0");
     check_child("the wanted and the old one in one place", in_place, NULL, "exit 0");
@@ -178,5 +309,17 @@ int main(void) {
     check_child("pending signals that the default ignores", dropped, NULL, "exit 0");
     check_child("threads and children", who_sees_it, NULL, "exit 0");
     check_child("handled, ignored and default again", changes_of_kind, NULL, "signal 10");
+    check_blocked("every signal, blocked", every_signal);
+    check_blocked("the wanted and the old one in one place, blocked", in_place);
+    check_blocked("bad places, numbers and sizes, blocked", errors);
+    check_blocked("flags that there are not, blocked", unknown_flags);
+    check_blocked("pending signals that the default ignores, blocked", dropped);
+    check_blocked("threads and children, blocked", who_sees_it);
+    check_child("signals that come after changes", blocked_changes, NULL, "signal 10");
+    check_child("a fault that is blocked and handled", blocked_fault, (void *)1, "signal 11");
+    check_child("a fault that is blocked", blocked_fault, NULL, "signal 11");
+    check_child("a vfork child that is killed", killed_child, NULL, "exit 0");
+    check_child("a program executed", executes, NULL, "exit 0");
+    check_child("the mask", mask_told, NULL, "exit 0");
     return check_failures != 0;
 }
