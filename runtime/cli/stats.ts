@@ -10,8 +10,9 @@ import { monitor } from "./installation.js";
 import { table } from "./table.js";
 
 const details = `Of each container that runs, or of ID alone: CPU time, memory and processes as its control group counts them, and
-the forks of the processes that live: how many, the time of one on average, the strategy. ID may be the
-beginning of one.
+the forks of the processes that live: how many, the time of one on average, what nine of ten took at most (to a
+fifth), how much was copied at once, the strategy; the programs that they have begun (EXECS). ID may be the beginning
+of one.
 
 With --calls, the system calls of the processes that live, since each began its program: how many were served
 after leaving the virtual machine (EXIT) and without leaving it (POSTED, see docs/exitless.md), and the time from
@@ -105,10 +106,28 @@ function overview(containers: readonly Listed[]): string {
       rest.forks.count === 0 || rest.forks.seconds === undefined
         ? "-"
         : duration(rest.forks.seconds / rest.forks.count),
+      rest.forks.percentiles === undefined ? "-" : duration(rest.forks.percentiles.p90),
+      size(rest.forks.copiedBytes),
+      String(rest.execs),
       Object.keys(rest.forks.strategies).join(" "),
     ],
   );
-  return table([["CONTAINER", "NAMESPACE", "CPU", "MEMORY", "PIDS", "FORKS", "EACH", "STRATEGY"], ...rows]);
+  return table([
+    [
+      "CONTAINER",
+      "NAMESPACE",
+      "CPU",
+      "MEMORY",
+      "PIDS",
+      "FORKS",
+      "EACH",
+      "90%",
+      "COPIED",
+      "EXECS",
+      "STRATEGY",
+    ],
+    ...rows,
+  ]);
 }
 
 function callTable({ id, calls }: Listed, names: ReadonlyMap<number, string>): string {

@@ -3,8 +3,13 @@ import { RuntimeError, messageOf } from "../errors.js";
 
 /** native/vmm/fork/board.h: how a monitor shows its mappings to whoever may read its memory. */
 const magic = Buffer.from("74696e652d626f6172640a1a0099e701", "hex");
-const version = 2;
-const boardBytes = 80;
+const version = 3;
+const boardBytes = 600;
+
+/** Where in the board the classes begin that it sorts forks into by their time: four for each doubling. */
+const classesAt = 88;
+const forkClasses = 128;
+const firstDoubling = 12;
 
 /** native/vmm/syscall/counters.h. */
 const callLimit = 512;
@@ -36,6 +41,13 @@ export interface CallCount {
   readonly seconds: number | undefined;
 }
 
+/** Forks that took about as long as each other. */
+export interface ForkTime {
+  /** What one took at most; at least four fifths of it. */
+  readonly seconds: number;
+  readonly count: number;
+}
+
 /** What a process has done. */
 export interface Figures {
   readonly asked: number;
@@ -43,7 +55,11 @@ export interface Figures {
   readonly forks: number;
   /** From each fork's call to its child's first word; undefined as with {@link CallCount.seconds}. */
   readonly forkSeconds: number | undefined;
+  /** How many forks took how long, the shortest first; empty as `forkSeconds` is undefined. */
+  readonly forkTimes: readonly ForkTime[];
   readonly copied: number;
+  /** Programs that the process has begun since it was forked; of the first, those after its first. */
+  readonly execs: number;
   /** Those that it made. */
   readonly calls: readonly CallCount[];
 }
@@ -94,10 +110,22 @@ export function readFigures(pid: number): Figures {
       translated: board.readUInt32LE(24) === 1,
       forks: board.readUInt32LE(28),
       forkSeconds: seconds(board.readBigUInt64LE(56)),
+      forkTimes: readForkTimes(board, seconds),
       copied: Number(board.readBigUInt64LE(40)),
+      execs: board.readUInt32LE(80),
       calls: readCalls(memory, Number(board.readBigUInt64LE(64)), seconds),
     };
   });
+}
+
+function readForkTimes(board: Buffer, seconds: (ticks: bigint) => number | undefined): ForkTime[] {
+  const times: ForkTime[] = [];
+  for (let index = 0; index < forkClasses; index += 1) {
+    const count = board.readUInt32LE(classesAt + 4 * index);
+    const limit = seconds(BigInt((index % 4) + 5) << BigInt(firstDoubling - 2 + Math.floor(index / 4)));
+    if (count > 0 && limit !== undefined) times.push({ seconds: limit, count });
+  }
+  return times;
 }
 
 function readCalls(

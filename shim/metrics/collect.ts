@@ -124,6 +124,38 @@ function containerMetrics(containers: readonly Measured[]): Metric[] {
       one(({ forks }) => forks.seconds),
     ),
     metric(
+      "tine_container_fork_quantile_seconds",
+      "gauge",
+      "What that share of those forks took at most.",
+      ({ labels, forks: { percentiles } }) =>
+        percentiles === undefined
+          ? []
+          : [
+              [{ ...labels, quantile: "0.5" }, percentiles.p50],
+              [{ ...labels, quantile: "0.9" }, percentiles.p90],
+              [{ ...labels, quantile: "0.99" }, percentiles.p99],
+            ],
+    ),
+    metric(
+      "tine_container_fork_copied_bytes",
+      "gauge",
+      "What was copied at once for those processes that came from forks.",
+      one(({ forks }) => forks.copiedBytes),
+    ),
+    metric(
+      "tine_container_fork_strategy_processes",
+      "gauge",
+      "Processes by the strategy that their forks take.",
+      ({ labels, forks: { strategies } }) =>
+        Object.entries(strategies).map(([strategy, count]) => [{ ...labels, strategy }, count]),
+    ),
+    metric(
+      "tine_container_execs",
+      "gauge",
+      "Programs that a container's processes that live have begun since each was forked.",
+      one(({ execs }) => execs),
+    ),
+    metric(
       "tine_container_calls",
       "gauge",
       "System calls of a container's processes that live, by how they were served.",

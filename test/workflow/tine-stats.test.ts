@@ -17,7 +17,10 @@ interface Stats {
   memoryBytes: number;
   memoryLimitBytes: number;
   pids: number;
-  forks: { count: number; seconds: number; copiedBytes: number; strategies: Record<string, number> };
+  forks: { count: number; seconds: number; copiedBytes: number; strategies: Record<string, number> } & {
+    percentiles: { p50: number; p90: number; p99: number };
+  };
+  execs: number;
   calls: { name: string; exits: number; posted: number; seconds: number }[];
 }
 
@@ -53,6 +56,11 @@ describe("tine stats and shim.metrics", () => {
       assert.ok(forks.count >= 3 && forks.count <= 4, JSON.stringify(forks));
       assert.ok(forks.seconds > 0 && forks.seconds < 10);
       assert.ok((forks.strategies["cow"] ?? 0) >= 2);
+      const { p50, p90, p99 } = forks.percentiles;
+      assert.ok(0 < p50 && p50 <= p90 && p90 <= p99 && p99 <= forks.seconds * 1.26, JSON.stringify(forks));
+      assert.equal(forks.copiedBytes, 0);
+      // The child that became `sleep`, or is about to.
+      assert.ok(stats.execs <= 1);
       const changes = stats.calls.find(({ name }) => name === "chdir");
       assert.deepEqual([changes?.exits, changes?.posted], [8, 0]);
       assert.ok(changes && changes.seconds > 0 && changes.seconds < 1);
@@ -67,10 +75,24 @@ describe("tine stats and shim.metrics", () => {
       for (const line of [
         `tine_container_memory_limit_bytes{${labels}} ${memoryLimitBytes}`,
         `tine_container_calls{${labels},served="posted"} 0`,
+        `tine_container_fork_copied_bytes{${labels}} 0`,
         'tine_daemon_containers{namespace="tine-test"} 1',
         'tine_info{version="0.1.0"} 1',
       ])
         assert.ok(metrics.split("\n").includes(line), `${line} is not in\n${metrics}`);
+      // The shell that waits may have forked meanwhile.
+      for (const quantile of ["0.5", "0.9", "0.99"])
+        assert.match(
+          metrics,
+          new RegExp(
+            `^tine_container_fork_quantile_seconds{${labels},quantile="${quantile}"} 0\\.\\d+$`,
+            "m",
+          ),
+        );
+      assert.match(
+        metrics,
+        new RegExp(`^tine_container_fork_strategy_processes{${labels},strategy="cow"} [23]$`, "m"),
+      );
 
       await ctr.check(["task", "rm", "--force", id]);
       assert.deepEqual(await capture([tine, "stats", id]), {

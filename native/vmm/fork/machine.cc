@@ -38,9 +38,7 @@ int64_t give_memory_to_child(ForkChild& child) {
   AddressSpace& space = *p.space;
   space.vm.abandon(p, !child.shares_descriptors);
   space.drop_not_inherited();
-  board.forks = 0;
-  board.fork_ticks = 0;
-  board.copied = 0;
+  clear_figures();
   if (int64_t result = space.create_machine(p)) return result;
   int64_t result = 0;
   t.vcpu = space.vm.acquire(p, result);

@@ -254,7 +254,7 @@ int64_t clone_process(Thread& t, const Request& q) {
   if (result) {
     bring_back_after_fork(t);  // while the child's machine is being made
     const int64_t failure = word.hear(static_cast<int>(result));
-    __atomic_fetch_add(&board.fork_ticks, arch_ticks() - began, __ATOMIC_RELAXED);
+    show_fork(arch_ticks() - began);
     if (!failure) return result;
     forget_stillborn(q, static_cast<int>(result));
     return failure == -ENOMEM ? failure : -EAGAIN;

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "fork/board.h"
 #include "host/raw.h"
 #include "process/descriptors.h"
 #include "process/translators.h"
@@ -28,7 +29,7 @@ struct Fixed {
   SignalSet mask, ignored;
   uint32_t name_bytes, comm_bytes, seccomp_bytes, container_bytes;
   uint64_t loader_digest;
-  uint32_t loader_bytes, padding_too;
+  uint32_t loader_bytes, execs;
   uint64_t helper_user, helper_system;
   VdsoLayout vdso_layout;
 };
@@ -81,6 +82,7 @@ int64_t save_exec_state(Thread& t, const Image& image) {
   f.container_bytes = static_cast<uint32_t>(container.size());
   f.loader_digest = p.loader_sites.digest;
   f.loader_bytes = static_cast<uint32_t>(p.loader_sites.sites.size() * sizeof(uint32_t));
+  f.execs = p.shares_memory ? 1 : board.execs + 1;  // else the board is the parent's
   std::vector<uint8_t> bytes;
   append(bytes, &f, sizeof f);
   append(bytes, image.name.data(), image.name.size());
@@ -145,6 +147,7 @@ bool load_exec_state(int fd, Thread& t, ExecState& state) {
   state.has_binary = f.has_binary;
   state.preserves_argv0 = f.preserves_argv0;
   p.translated = f.translated;
+  board.execs = f.execs;
   inherit_translators(p, f.translators);
   return true;
 }
