@@ -11,12 +11,12 @@ import { programs } from "../harness/paths.js";
 const tine = join(programs, "tine");
 
 function run(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
-  return capture([tine, "do", ...args], { limit: 20_000, ...options });
+  return capture([tine, "do", ...args], { limit: 60_000, ...options });
 }
 
 /** A shell that runs `tine do`, for what only a shell can set up. */
 function inShell(script: string): Promise<CommandResult> {
-  return capture(["sh", "-c", script, tine], { limit: 20_000 });
+  return capture(["sh", "-c", script, tine], { limit: 60_000 });
 }
 
 describe("tine do", () => {
@@ -125,11 +125,20 @@ describe("tine do", () => {
     assert.deepEqual(result, { status: 0, stdout: `512\n${hard}`, stderr: "" });
   });
 
+  for (const limit of [600, 1200, 2048, 4096, 8192]) {
+    it(`runs where the hard limit on descriptors is ${limit}`, async () => {
+      const script = `ulimit -n ${limit}; exec "$0" do -- bash -c '
+        ulimit -Hn; exec 500>/dev/null; (echo in a child); ls /proc/self/fd | grep -c 500; ulimit -Sn 40; ulimit -Sn'`;
+      const result = await capture(["bash", "-c", script, tine], { limit: 60_000 });
+      assert.deepEqual(result, { status: 0, stdout: `${limit}\nin a child\n1\n40\n`, stderr: "" });
+    });
+  }
+
   it("hands further descriptors on to the program", async () => {
     const seen =
       "for n in 3 4 5 6 10 11 12 13; do [ -e /proc/self/fd/$n ] && echo $n; done; cat <&4; cat <&12";
     const script = `exec "$0" do -- bash -c '${seen}' 4<<<"in four" 12<<<"in twelve"`;
-    const result = await capture(["bash", "-c", script, tine], { limit: 20_000 });
+    const result = await capture(["bash", "-c", script, tine], { limit: 60_000 });
     assert.deepEqual(result, { status: 0, stdout: "4\n12\nin four\nin twelve\n", stderr: "" });
   });
 

@@ -24,7 +24,7 @@ inline uint32_t own_stack_number() { return stack_number(arg(__builtin_frame_add
 // The thread on this stack has left this memory for good (process/threads.cc).
 bool is_left_stack(uint32_t number);
 // A child died while it changed what it shares with us: nothing of that can be trusted any more.
-[[noreturn]] void die_of_broken_state();
+[[noreturn]] void die_of_broken_state(const char* why);
 
 class Lock {
  public:
@@ -80,7 +80,7 @@ class Lock {
     }
   }
   void check() const {
-    if (changes_) die_of_broken_state();
+    if (changes_) die_of_broken_state("a child was killed while it changed memory that it shared");
   }
 
   std::atomic<uint32_t> state_{0};

@@ -160,7 +160,10 @@ class AddressSpace {
   uint64_t arg_start = 0, arg_end = 0, env_start = 0, env_end = 0, auxv_address = 0;
   uint64_t code_start = 0, code_end = 0, data_start = 0, data_end = 0;
   uint64_t loader_start = 0, loader_end = 0;  // the dynamic loader's code
-  bool lock_future = false;
+  // What mlockall said of mappings to come.
+  enum class LockFuture : uint8_t { kNo, kAtOnce, kOnFault };
+  LockFuture lock_future = LockFuture::kNo;
+  uint64_t membarriers = 0;  // MEMBARRIER_CMD_REGISTER_... that the guest made
   bool huge_runs = true;  // large anonymous mappings ask for huge pages by themselves
 
   // Tells `tine regions` where the mappings are (fork/board.h).

@@ -46,10 +46,13 @@ int64_t AddressSpace::advise(uint64_t address, uint64_t bytes, int advice) {
        it != vmas_.end() && it->first < end; ++it) {
     Vma& vma = it->second;
     if (vma.end <= at || (vma.flags & kVmaHidden)) continue;
+    const bool populates = advice == kMadvPopulateRead || advice == kMadvPopulateWrite;
+    // This advice ends at the first page that cannot be made.
+    if (vma.start > at && populates) return -ENOMEM;
     if (vma.start > at) gap = true;
     uint64_t from = std::max(vma.start, at), to = std::min(vma.end, end);
     // On the host these pages could be written (memory/write_key.h).
-    if (advice == kMadvPopulateWrite && !(vma.prot & PROT_WRITE)) return -EINVAL;
+    if (populates && !(vma.prot & (advice == kMadvPopulateWrite ? PROT_WRITE : PROT_READ))) return -EINVAL;
     int64_t one = raw(SYS_madvise, to_host({from}).v, to - from, static_cast<uint64_t>(advice));
     if (is_error(one)) return one;
     // What has not been touched comes in runs instead (fill_run); what has only needs its entries again.

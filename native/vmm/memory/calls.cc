@@ -1,4 +1,5 @@
 // The memory system calls: arguments in, AddressSpace asked, result out.
+#include <linux/membarrier.h>
 #include <linux/mempolicy.h>
 
 #include <cerrno>
@@ -88,41 +89,66 @@ int64_t sys_mincore(Call& c) {
 }
 int64_t sys_msync(Call& c) { return pass_range(c, SYS_msync, c.a[2]); }
 
+// Whether RLIMIT_MEMLOCK does not hold for this process: asked of the kernel, which alone knows whose privileges count.
+static bool may_lock_beyond(uint64_t limit) {
+  if (limit >= kGuestEnd) return true;
+  const uint64_t bytes = (limit & ~(kPage - 1)) + kPage;
+  const int64_t probe = raw(SYS_mmap, 0, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, ~0ull, 0);
+  if (is_error(probe)) return false;
+  const int64_t locked = raw(SYS_mlock2, probe, bytes, MLOCK_ONFAULT);
+  raw(SYS_munmap, probe, bytes);
+  return !is_error(locked);
+}
+
 int64_t sys_mlockall(Call& c) {
   constexpr uint64_t kCurrent = 1, kFuture = 2, kOnFault = 4;
   uint64_t flags = c.a[0];
   if (!flags || (flags & ~(kCurrent | kFuture | kOnFault)) || flags == kOnFault) return -EINVAL;
-  // Locking "all" on the host would lock the monitor too: the guest's mappings are locked one by one. Whether it
-  // may is asked of the kernel first, on nothing.
+  // Locking "all" on the host would lock the monitor too: the guest's mappings are locked one by one.
   rlimit64 limit{};
   raw(SYS_prlimit64, 0, RLIMIT_MEMLOCK, 0, arg(&limit));
   AddressSpace& s = space(c);
-  if (limit.rlim_cur != RLIM64_INFINITY && s.mapped_bytes() > limit.rlim_cur && (flags & kCurrent)) {
-    int64_t allowed = raw(SYS_mlockall, kFuture | kOnFault);
-    raw(SYS_munlockall);
-    if (is_error(allowed)) return allowed;
+  if (!may_lock_beyond(limit.rlim_cur)) {
+    if (limit.rlim_cur == 0) return -EPERM;
+    if ((flags & kCurrent) && s.mapped_bytes() > limit.rlim_cur) return -ENOMEM;
   }
-  int64_t result = 0;
   const OpenWriteKey key;
   if (flags & kCurrent)
     s.for_each([&](Vma& vma) {
       if (vma.flags & (kVmaVdso | kVmaVvar) || !vma.prot) return;
       if (!is_error(raw(SYS_mlock2, to_host({vma.start}).v, vma.bytes(), flags & kOnFault ? 1 : 0))) vma.flags |= kVmaLocked;
-      else if (limit.rlim_cur == 0) result = -EPERM;
     });
-  s.lock_future = flags & kFuture;
-  return result;
+  using Future = AddressSpace::LockFuture;
+  s.lock_future = !(flags & kFuture) ? Future::kNo : flags & kOnFault ? Future::kOnFault : Future::kAtOnce;
+  return 0;
 }
 
 int64_t sys_munlockall(Call& c) {
   AddressSpace& s = space(c);
-  s.lock_future = false;
+  s.lock_future = AddressSpace::LockFuture::kNo;
   s.for_each([](Vma& vma) {
     if (!(vma.flags & kVmaLocked)) return;
     raw(SYS_munlock, to_host({vma.start}).v, vma.bytes());
     vma.flags &= ~kVmaLocked;
   });
   return 0;
+}
+
+// What the monitor registered for its own sake (AddressSpace::write_code) is nothing that the guest did.
+int64_t sys_membarrier(Call& c) {
+  constexpr int kGetRegistrations = 1 << 9;  // MEMBARRIER_CMD_GET_REGISTRATIONS, newer than the C library's header
+  AddressSpace& s = space(c);
+  const int command = static_cast<int>(c.a[0]);
+  constexpr uint64_t kPrivate = MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED;
+  constexpr uint64_t kSyncCore = MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE;
+  if (command == MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE && !c.a[1] && !(s.membarriers & kSyncCore)) return -EPERM;
+  if (command == MEMBARRIER_CMD_PRIVATE_EXPEDITED && !c.a[1] && !s.membarriers) return -EPERM;
+  const int64_t result = host_call(c.thread, SYS_membarrier, c.a[0], c.a[1], c.a[2]);
+  if (is_error(result)) return result;
+  // Each private registration is the plain one as well, for GET_REGISTRATIONS.
+  if (command == kPrivate) s.membarriers |= kPrivate;
+  if (command == kSyncCore) s.membarriers |= kSyncCore | kPrivate;
+  return command == kGetRegistrations ? result & ~static_cast<int64_t>((kPrivate | kSyncCore) & ~s.membarriers) : result;
 }
 
 // Which page of the file lies where is the host mapping's affair alone: the guest's protections stay.

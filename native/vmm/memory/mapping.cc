@@ -161,7 +161,7 @@ int64_t AddressSpace::map_locked(Thread& t, MapRequest q) {
   uint32_t vma_flags = q.vma_flags | (shared ? kVmaShared : 0) | (anonymous ? 0 : kVmaFile) |
                        (!shared && !anonymous && (q.flags & MAP_DENYWRITE) ? kVmaLoaded : 0) |
                        (q.flags & MAP_GROWSDOWN ? kVmaGrowsDown : 0) | (q.flags & MAP_NORESERVE ? kVmaNoReserve : 0) |
-                       ((q.flags & MAP_LOCKED) || lock_future ? kVmaLocked : 0);
+                       ((q.flags & MAP_LOCKED) || lock_future != LockFuture::kNo ? kVmaLocked : 0);
   if (anonymous && !shared && (q.prot & PROT_EXEC)) vma_flags |= kVmaJit;
   if (q.flags & MAP_HUGETLB) vma_flags |= kVmaNoHuge | kVmaFile;
   if (vma_flags & kVmaGrowsDown) grows_down_ = true;
@@ -210,9 +210,16 @@ int64_t AddressSpace::map_locked(Thread& t, MapRequest q) {
 
   if (replaced || !is_free(at, q.bytes)) withdraw(at, q.bytes);
   int host_flags = (q.flags & ~(kMap32Bit | MAP_GROWSDOWN | MAP_FIXED_NOREPLACE)) | MAP_FIXED;
+  const bool on_fault = lock_future == LockFuture::kOnFault && !(q.flags & MAP_LOCKED);
+  if ((vma_flags & kVmaLocked) && !on_fault) host_flags |= MAP_LOCKED;
   int64_t result = raw(SYS_mmap, to_host({at}).v, q.bytes, static_cast<uint64_t>(host_prot(q.prot)),
                        static_cast<uint64_t>(host_flags), static_cast<uint64_t>(q.fd), q.offset);
   if (is_error(result)) return result;
+  if (on_fault && is_error(raw(SYS_mlock2, to_host({at}).v, q.bytes, MLOCK_ONFAULT))) {
+    raw(SYS_munmap, to_host({at}).v, q.bytes);
+    if (replaced) carve(at, at + q.bytes);
+    return -EAGAIN;
+  }
   insert({at, at + q.bytes, q.prot, vma_flags});
   if (t.process->huge_pages && anonymous && !shared && q.bytes >= kHugePage && !(q.flags & (MAP_STACK | MAP_GROWSDOWN)) && !(vma_flags & kVmaNoHuge))
     raw(SYS_madvise, to_host({at}).v, q.bytes, MADV_HUGEPAGE);
@@ -230,7 +237,7 @@ int64_t AddressSpace::map_locked(Thread& t, MapRequest q) {
   }
   if (constant && !(q.flags & MAP_FIXED)) note_whole_file(at, q);
   // Of files only what a program loader says is a program's data: other mappings follow the file while nobody writes.
-  if (!shared && (anonymous || (q.flags & MAP_DENYWRITE)) && !(q.flags & (MAP_NORESERVE | MAP_STACK | MAP_GROWSDOWN | MAP_HUGETLB)))
+  if (!on_fault && !shared && (anonymous || (q.flags & MAP_DENYWRITE)) && !(q.flags & (MAP_NORESERVE | MAP_STACK | MAP_GROWSDOWN | MAP_HUGETLB)))
     if (!anonymous || (vma_flags & kVmaHeap) || q.bytes <= kBroughtInMapping) bring_in(at, q.bytes, q.prot);
   if (!shared && !anonymous && q.prot && !(vma_flags & kVmaLocked)) {
     // The data and small segments of programs, and what the dynamic loader reads from end to end.

@@ -115,6 +115,25 @@ int64_t start_host_thread(Start& start, const Request& q) {
   return tine_clone3(&host.args, sizeof host.args, child_main, copy);
 }
 
+void drop_process(Process* p) {
+  p->space->references.fetch_sub(1);
+  if (p->handlers->references.fetch_sub(1) == 1) delete p->handlers;
+  delete p;
+}
+
+// What tasks of other processes that shared this memory left behind in it.
+void take_back_from_ended(Process& p) {
+  while (Thread* gone = ended_ownerless_thread()) {
+    Process* process = gone->process;
+    // It may have been killed in the middle of something.
+    release_locks_of(*gone, p);
+    seccomp_release(gone->seccomp);
+    if (gone->vcpu) p.space->vm.park(gone->vcpu);
+    release_thread_block(gone);
+    if (!has_thread_blocks(process)) drop_process(process);
+  }
+}
+
 int64_t clone_thread(Thread& t, const Request& q) {
   Process& p = *t.process;
   Thread* child = new_thread_block();
@@ -132,6 +151,7 @@ int64_t clone_thread(Thread& t, const Request& q) {
       inherit(*child, t);
       if (q.flags & CLONE_CHILD_CLEARTID) child->clear_child_tid = q.child_tid;
       list_thread(*child);
+      if (p.shares_memory) disown_thread_block(child);
       Start start{child, q.flags, q.child_tid};
       result = start_host_thread(start, q);
       if (!is_error(result)) return result;
@@ -162,12 +182,6 @@ Process* copy_process(Process& p, bool share_handlers) {
   return copy;
 }
 
-void drop_process(Process* p) {
-  p->space->references.fetch_sub(1);
-  if (p->handlers->references.fetch_sub(1) == 1) delete p->handlers;
-  delete p;
-}
-
 // vfork and its like: the child lives in the parent's memory until it executes or ends. While the parent sleeps
 // in the kernel the child runs on the parent's own vCPU, so it costs no machine.
 int64_t clone_sharing_memory(Thread& t, const Request& q) {
@@ -195,6 +209,7 @@ int64_t clone_sharing_memory(Thread& t, const Request& q) {
     child_guest_registers(*child->vcpu, q.stack, q.flags & CLONE_SETTLS, q.tls);
     Start start{child, q.flags, q.child_tid};
     t.lends_vcpu = borrow;
+    if (!borrow) disown_thread_block(child);
     if (q.flags & CLONE_SIGHAND) forget_actions(*t.process);
     result = start_host_thread(start, q);
     t.lends_vcpu = false;
@@ -202,7 +217,7 @@ int64_t clone_sharing_memory(Thread& t, const Request& q) {
       // The child has left this memory, perhaps killed in the middle of something.
       release_locks_of(*child, *t.process);
       t.vcpu->run->immediate_exit = t.pending ? 1 : 0;
-      restore_cpu_state(*t.vcpu, state);
+      if (is_error(restore_cpu_state(*t.vcpu, state))) die_of_broken_state("the processor's state could not be set after a vfork");
       forget_notes(t);
       give_answers(t);
       for (uint32_t i = 0; i < process->met; i++) note_call_site(t, process->met_sites[i].back, process->met_sites[i].number);
@@ -211,7 +226,8 @@ int64_t clone_sharing_memory(Thread& t, const Request& q) {
   if (is_error(result) || borrow) {
     seccomp_release(child->seccomp);
     release_thread_block(child);
-    drop_process(process);
+    // Threads that the child made may be about to end.
+    if (!has_thread_blocks(process)) drop_process(process);
   }
   return result;
 }
@@ -293,6 +309,7 @@ int64_t clone_process(Thread& t, const Request& q) {
 
 int64_t clone_once(Thread& t, const Request& q) {
   const bool shares = q.flags & (CLONE_THREAD | CLONE_VM);
+  if (shares) take_back_from_ended(*t.process);
   const int64_t result = q.flags & CLONE_THREAD ? clone_thread(t, q) : shares ? clone_sharing_memory(t, q) : clone_process(t, q);
   // Descriptors are what a vCPU may lack. A task lacks room.
   return shares && (result == -EMFILE || result == -ENFILE) && !(q.flags & CLONE_PIDFD) ? -EAGAIN : result;

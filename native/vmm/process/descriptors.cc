@@ -13,6 +13,7 @@
 namespace tine {
 namespace {
 
+constexpr int kMostThreads = 1024;  // more than there may be
 constexpr int kSearch = 512;  // numbers tried at one place
 
 // The first of as many free numbers as the block has places, `wanted` not among them. -1: none in [low, high).
@@ -84,7 +85,10 @@ bool make_room_for_descriptors(Process& process) {
     process.own().base = static_cast<int>(limit.rlim_cur);
     return true;
   }
-  process.own().base = descriptor_base(process.nofile_limit.rlim_cur);
+  const int base = descriptor_base(process.nofile_limit.rlim_cur);
+  // Where the hard limit is hardly higher, or the soft one itself, the block stands among the guest's numbers, and moves away
+  // from those that the guest asks for.
+  process.own().base = static_cast<uint64_t>(base) + kVcpuPlace + kMostThreads <= limit.rlim_max ? base : 1024;
   return true;
 }
 

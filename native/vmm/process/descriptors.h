@@ -1,7 +1,7 @@
 // The monitor's own descriptors: a block of numbers that the guest cannot name.
 //
 // Where the block stands: just above the guest's soft RLIMIT_NOFILE where that is between 1024 and 4096, at 1024
-// where it is lower or higher (a large table would cost every fork). The guest's own limit is then exact as
+// where it is lower or higher (a large table would cost every fork) or the hard limit leaves no room above it. The guest's own limit is then exact as
 // far as it matters, because the kernel refuses numbers above it by itself.
 #pragma once
 #include <cstdint>

@@ -22,6 +22,7 @@ struct Block {
   Block* next;
   uint32_t alive;
   bool used;
+  bool ownerless;  // of a task in another process: nobody here waits for its end
   uint8_t* base;
 };
 Block* blocks = nullptr;
@@ -52,8 +53,8 @@ bool is_left_stack(uint32_t number) {
   return false;
 }
 
-void die_of_broken_state() {
-  report("a child was killed while it changed memory that it shared");
+void die_of_broken_state(const char* why) {
+  report("%s", why);
   raw(SYS_kill, static_cast<uint64_t>(raw(SYS_getpid)), SIGKILL);
   raw(SYS_exit_group, 128 + SIGKILL);
   __builtin_unreachable();
@@ -73,10 +74,11 @@ Thread* new_thread_block() {
   if (!found) {
     uint8_t* base = map_block();
     if (!base) return nullptr;
-    found = new Block{blocks, 0, false, base};
+    found = new Block{blocks, 0, false, false, base};
     __atomic_store_n(&blocks, found, __ATOMIC_RELEASE);
   }
   found->used = true;
+  found->ownerless = false;
   found->alive = 1;
   auto* thread = new (found->base) Thread();
   thread->stack_block = found->base;
@@ -89,6 +91,28 @@ void release_thread_block(Thread* thread) {
     b->used = false;
     b->alive = 0;
   }
+}
+
+void disown_thread_block(Thread* thread) {
+  Guard guard(blocks_lock);
+  if (Block* b = block_of(thread)) b->ownerless = true;
+}
+
+Thread* ended_ownerless_thread() {
+  Guard guard(blocks_lock);
+  for (Block* b = blocks; b; b = b->next)
+    if (b->used && b->ownerless && __atomic_load_n(&b->alive, __ATOMIC_ACQUIRE) == 0) {
+      b->ownerless = false;
+      return reinterpret_cast<Thread*>(b->base);
+    }
+  return nullptr;
+}
+
+bool has_thread_blocks(const Process* process) {
+  Guard guard(blocks_lock);
+  for (Block* b = blocks; b; b = b->next)
+    if (b->used && reinterpret_cast<Thread*>(b->base)->process == process) return true;
+  return false;
 }
 
 uint32_t* alive_word(Thread* thread) {

@@ -8,6 +8,12 @@ namespace tine {
 Thread* new_thread_block();
 // Gives a block back that no host thread runs on any more (or never did).
 void release_thread_block(Thread* thread);
+// Of a task of another process, which nobody here waits for: when it has ended, whoever makes the next one takes back what
+// it held. ended_ownerless_thread() gives each such thread once.
+void disown_thread_block(Thread* thread);
+Thread* ended_ownerless_thread();
+// Whether a thread of that process has a block still.
+bool has_thread_blocks(const Process* process);
 // The same for a block whose host thread is about to end: it is free once that is gone.
 void abandon_thread_block(Thread* thread);
 // The word the kernel clears when the host thread of this block is gone (CLONE_CHILD_CLEARTID).

@@ -59,8 +59,8 @@ bool status_line(std::string& out, std::string_view key, std::string_view host, 
   if (c.has_signals && key == "SigIgn:") return add_set(out, key, c.ignored), true;
   if (c.has_signals && key == "SigCgt:") return add_set(out, key, c.caught), true;
   if (key == "Threads:" && !c.own) return add_plain(out, key, less(status_number(host, key), c.hidden_threads)), true;
-  if (!c.own) return false;
   if (key == "Threads:") return add_plain(out, key, c.threads), true;
+  if (!c.has_sizes) return false;
   if (!key.starts_with("Vm") && !key.starts_with("Rss")) return false;
 
   const uint64_t size = c.size >> 10;
@@ -79,6 +79,7 @@ bool status_line(std::string& out, std::string_view key, std::string_view host, 
   if (key == "RssFile:") return add_kilobytes(out, key, less(value, c.monitor_file >> 10)), true;
   if (key == "VmData:") return add_kilobytes(out, key, c.data >> 10), true;
   if (key == "VmStk:") return add_kilobytes(out, key, c.stack >> 10), true;
+  if (!c.own) return false;
   if (key == "VmExe:") return add_kilobytes(out, key, c.text >> 10), true;
   if (key == "VmLib:") return add_kilobytes(out, key, c.libraries >> 10), true;
   if (key == "VmLck:") return add_kilobytes(out, key, c.locked >> 10), true;
@@ -118,11 +119,11 @@ std::string guest_stat(std::string_view host, const GuestCounts& c) {
         value = c.own ? c.threads : less(value, c.hidden_threads);
         break;
       case 23:
-        changed = c.own;
+        changed = c.has_sizes;
         value = c.size;
         break;
       case 24:
-        changed = c.own;
+        changed = c.has_sizes;
         value = less(value, (c.monitor_anonymous + c.monitor_file) / kPage);
         break;
       case 32:  // blocked, ignored, caught: the first 31 signals
@@ -166,7 +167,7 @@ std::string guest_stat(std::string_view host, const GuestCounts& c) {
 }
 
 std::string guest_statm(std::string_view host, const GuestCounts& c) {
-  if (!c.own) return std::string(host);
+  if (!c.has_sizes) return std::string(host);
   uint64_t fields[7] = {};
   if (host.ends_with('\n')) host.remove_suffix(1);
   for (uint64_t& field : fields) {
@@ -176,7 +177,7 @@ std::string guest_statm(std::string_view host, const GuestCounts& c) {
   fields[0] = c.size / kPage;
   fields[1] = less(fields[1], (c.monitor_anonymous + c.monitor_file) / kPage);
   fields[2] = less(fields[2], c.monitor_file / kPage);
-  fields[3] = c.text / kPage;
+  if (c.own) fields[3] = c.text / kPage;
   fields[5] = (c.data + c.stack) / kPage;
   std::string out;
   for (unsigned n = 0; n < 7; n++) {

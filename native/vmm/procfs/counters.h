@@ -7,9 +7,10 @@
 namespace tine {
 
 // What the monitor knows about its own process, in bytes and in the kernel's units. `own` is false for another
-// process, where only addresses and what all monitors share are put right.
+// process, of which the host tells less, and to another user nothing but the figures themselves.
 struct GuestCounts {
   bool own = false;
+  bool has_sizes = false;      // what follows up to monitor_file is known; of another process without text and libraries
   uint64_t size = 0;           // VmSize
   uint64_t data = 0, stack = 0, text = 0, libraries = 0, locked = 0;
   uint64_t monitor_anonymous = 0, monitor_file = 0;  // resident memory that is not the guest's

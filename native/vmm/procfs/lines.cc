@@ -361,6 +361,19 @@ std::string guest_auxv(std::string_view host) {
   return out;
 }
 
+WindowSizes window_sizes(std::string_view host_maps, GuestAddr stack) {
+  WindowSizes sizes;
+  while (!host_maps.empty()) {
+    HostMapping m;
+    if (!parse_head(take_until(host_maps, '\n'), m) || !in_window({m.start}) || is_vsyscall(m)) continue;
+    const uint64_t bytes = m.end - m.start, start = to_guest({m.start}).v;
+    sizes.size += bytes;
+    if (stack.v >= start && stack.v - start < bytes) sizes.stack += bytes;
+    else if (m.perms[1] == 'w' && m.perms[3] == 'p') sizes.data += bytes;
+  }
+  return sizes;
+}
+
 std::string_view next_monitor_range(std::string_view host_maps, HostRange& range) {
   range = {0, 0};
   while (!host_maps.empty()) {

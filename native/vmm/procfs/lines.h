@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "memory/address.h"
+
 namespace tine {
 
 // A mapping as the guest made it. An empty list everywhere below means that the process is another one, of
@@ -26,6 +28,13 @@ std::string guest_numa_maps(std::string_view host);
 
 // /proc/PID/auxv where the kernel was not told the guest's: pairs of words without the monitor's addresses.
 std::string guest_auxv(std::string_view host);
+
+// What the guest of another monitor has mapped, as far as the host's maps tell: bytes in all, private and writable ones, and
+// those of the mapping that holds `stack`.
+struct WindowSizes {
+  uint64_t size = 0, data = 0, stack = 0;
+};
+WindowSizes window_sizes(std::string_view host_maps, GuestAddr stack);
 
 // The next range of /proc/PID/maps that is the monitor's own, as host addresses ({0, 0}: no more). Returns the text
 // after it.

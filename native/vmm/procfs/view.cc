@@ -76,10 +76,8 @@ bool read_beside(Thread& thread, const ProcEntry& entry, const char* name, std::
 
 // The monitor's own resident memory, from pagemap's present bits (Documentation/admin-guide/mm/pagemap.rst: bit 63
 // present, bit 61 page of a file or shared).
-void add_residence(Thread& thread, const ProcEntry& entry, GuestCounts& counts) {
+void add_residence(Thread& thread, const ProcEntry& entry, std::string_view maps, GuestCounts& counts) {
   constexpr uint64_t kPresent = 1ull << 63, kFile = 1ull << 61;
-  std::string maps;
-  if (!read_beside(thread, entry, "maps", maps)) return;
   const HostFile pagemap(thread, entry, "pagemap");
   if (!pagemap.good()) return;
   std::vector<uint64_t> entries(2048);
@@ -117,6 +115,30 @@ void add_memory(Thread& thread, GuestCounts& counts) {
   counts.libraries = executable - counts.text;
 }
 
+// The address that field 28 of /proc/PID/stat (startstack) tells, of another monitor's guest.
+GuestAddr stack_of(std::string_view stat) {
+  const size_t close = stat.rfind(')');
+  if (close == std::string_view::npos || close + 2 > stat.size()) return {0};
+  stat.remove_prefix(close + 2);
+  for (unsigned field = 3; field < 28; field++) take_until(stat, ' ');
+  uint64_t address = 0;
+  return take_number(stat, address) && in_window({address}) ? to_guest({address}) : GuestAddr{0};
+}
+
+// What the host lets us know of the memory of another monitor's guest.
+void add_others_memory(Thread& thread, const ProcEntry& entry, GuestCounts& counts) {
+  std::string maps, stat;
+  // The kernel shows no mapping of a process that has ended, and none of another user's to one without privileges.
+  if (!read_beside(thread, entry, "maps", maps) || maps.empty() || !read_beside(thread, entry, "stat", stat)) return;
+  const WindowSizes sizes = window_sizes(maps, stack_of(stat));
+  if (!sizes.size) return;
+  counts.size = sizes.size;
+  counts.data = sizes.data;
+  counts.stack = sizes.stack;
+  counts.has_sizes = true;
+  add_residence(thread, entry, maps, counts);
+}
+
 void add_signals(Thread& thread, GuestCounts& counts) {
   SignalHandlers& handlers = *thread.process->handlers;
   Guard guard(handlers.lock);
@@ -137,12 +159,14 @@ GuestCounts counts_of(Thread& thread, const ProcEntry& entry) {
   counts.own = entry.own;
   if (!entry.own) {
     counts.hidden_threads = procfs_helpers(thread, entry);
+    add_others_memory(thread, entry, counts);
     return counts;
   }
   counts.threads = static_cast<uint64_t>(std::max(thread.process->thread_count.load(), 1));
   add_memory(thread, counts);
   add_signals(thread, counts);
-  add_residence(thread, entry, counts);
+  counts.has_sizes = true;
+  if (std::string maps; read_beside(thread, entry, "maps", maps)) add_residence(thread, entry, maps, counts);
   if (thread.process->thread_count.load() <= 1 || entry.tid == thread.tid) {
     counts.has_mask = true;
     counts.blocked = thread.mask;

@@ -12,6 +12,7 @@ const selection = [
   "elf_kinds",
   "exec_errors",
   "exec_scripts",
+  "fds",
   "files",
   "fork",
   "futex",

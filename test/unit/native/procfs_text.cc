@@ -34,7 +34,7 @@ int main(int argc, char** argv) {
       mappings.push_back(m);
     } else if (sscanf(argv[i], "%31[a-z_]=%llx", name, &value) == 2) {
       const std::string key = name;
-      counts.own = true;
+      counts.own = counts.has_sizes = true;
       if (key == "size") counts.size = value;
       else if (key == "data") counts.data = value;
       else if (key == "stack") counts.stack = value;
