@@ -43,7 +43,7 @@ const guest = (mode: string, n: number): Promise<Load> =>
   run([join(programs, "tine-vmm"), "--", load, mode, String(n)]);
 
 describe("a microVM under load", function () {
-  this.timeout(120_000);
+  this.timeout(240_000);
 
   before(async () => {
     await mkdir(join(repository, "build/test"), { recursive: true });

@@ -32,7 +32,7 @@ int main(void) {
 `;
 
 describe("sanitizers", function () {
-  this.timeout(120_000);
+  this.timeout(240_000);
   let folder: string;
 
   before(async () => {

@@ -41,7 +41,7 @@ const stressors = [
 const modules = ["test_epoll", "test_mmap", "test_popen", "test_pty", "test_resource", "test_thread"];
 
 /** Milliseconds a side gets for the whole slice. */
-const sideLimit = 180_000;
+const sideLimit = 600_000;
 
 const group = {
   name: "suites",

@@ -45,7 +45,7 @@ export interface ContainerOptions {
   readonly version?: 2 | 3;
 }
 
-const limit = { timeoutMilliseconds: 20_000 };
+const limit = { timeoutMilliseconds: 60_000 };
 
 /** Plays containerd for shims of one namespace: its own events socket, bundles, and clean-up at the end. */
 export class ContractContainerd implements AsyncDisposable {
@@ -155,7 +155,7 @@ export class ContractContainerd implements AsyncDisposable {
       await shutDown(address);
     }
     for (const pid of this.#shims) {
-      if (!(await endsWithin(pid, 5000))) {
+      if (!(await endsWithin(pid, 30_000))) {
         staying.push(pid);
         process.kill(pid, "SIGKILL");
       }
@@ -291,7 +291,7 @@ export class ContractContainer {
         }
         await this.kill(9, { all: true });
         // A task that was never started does not exit.
-        await Promise.race([waiting, sleep(status === Status.CREATED ? 500 : 10_000)]);
+        await Promise.race([waiting, sleep(status === Status.CREATED ? 500 : 30_000)]);
       }
       await this.delete();
     } catch (error) {

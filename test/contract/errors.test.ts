@@ -71,7 +71,7 @@ describe("a task's errors", () => {
   });
 
   it("are NotFound for an exec the container does not have", async () => {
-    const { task, id } = await running(containerd, ["sleep", "60"]);
+    const { task, id } = await running(containerd, ["sleep", "600"]);
     const execId = "none";
     const calls = {
       state: task.state({ id, execId }),
@@ -118,7 +118,7 @@ describe("a task's errors", () => {
   });
 
   it("fail Start of an exec of a missing program, release its Wait and let it be deleted", async () => {
-    const container = await running(containerd, ["sleep", "60"]);
+    const container = await running(containerd, ["sleep", "600"]);
     for (const [execId, program, words] of [
       ["e1", "nonesuch", /executable file not found in \$PATH/],
       ["e2", "/bin/nonesuch", /no such file or directory/],
@@ -134,8 +134,8 @@ describe("a task's errors", () => {
   });
 
   it("refuse Delete while it runs and Start when it runs", async () => {
-    const container = await running(containerd, ["sleep", "60"]);
-    await container.exec("e", ["sleep", "60"], { streams: "none" });
+    const container = await running(containerd, ["sleep", "600"]);
+    await container.exec("e", ["sleep", "600"], { streams: "none" });
     await container.start("e");
     for (const call of [container.delete(), container.delete("e"), container.start(), container.start("e")]) {
       const code = await codeOf(call);
@@ -146,19 +146,19 @@ describe("a task's errors", () => {
   });
 
   it("refuse to create a container again that is there", async () => {
-    const container = await running(containerd, ["sleep", "60"]);
+    const container = await running(containerd, ["sleep", "600"]);
     assert.notEqual(await codeOf(container.create()), "success");
     assert.equal((await container.state()).status, 2);
   });
 
   it("are AlreadyExists for an exec of the same name", async () => {
-    const container = await running(containerd, ["sleep", "60"]);
+    const container = await running(containerd, ["sleep", "600"]);
     await container.exec("e", ["true"], { streams: "none" });
     assert.equal(await codeOf(container.exec("e", ["true"], { streams: "none" })), StatusCode.AlreadyExists);
   });
 
   it("are NotFound for a signal to a process that has exited", async () => {
-    const container = await running(containerd, ["sleep", "60"]);
+    const container = await running(containerd, ["sleep", "600"]);
     await container.exec("e", ["true"], { streams: "none" });
     const waiting = container.wait("e");
     await container.start("e");
@@ -171,13 +171,13 @@ describe("a task's errors", () => {
   });
 
   it("are FailedPrecondition for a signal to an exec that was never started", async () => {
-    const container = await running(containerd, ["sleep", "60"]);
+    const container = await running(containerd, ["sleep", "600"]);
     await container.exec("e", ["true"], { streams: "none" });
     assert.equal(await codeOf(container.kill(9, { execId: "e" })), StatusCode.FailedPrecondition);
   });
 
   it("refuse execs after the first process's exit", async () => {
-    const container = await running(containerd, ["sleep", "60"]);
+    const container = await running(containerd, ["sleep", "600"]);
     await container.exec("before", ["true"], { streams: "none" });
     const ended = container.wait();
     await container.kill(9);
@@ -190,7 +190,7 @@ describe("a task's errors", () => {
   });
 
   it("refuse Resume of what is not paused and Pause of what is not running", async () => {
-    const container = await containerd.container({ args: ["sleep", "60"], streams: "none" });
+    const container = await containerd.container({ args: ["sleep", "600"], streams: "none" });
     await container.create();
     const { task, id } = container;
     assert.notEqual(await codeOf(task.pause({ id })), "success");
@@ -213,7 +213,7 @@ describe("a task's errors", () => {
     if (foreign) {
       return;
     }
-    const { task, id, bundle } = await running(containerd, ["sleep", "60"]);
+    const { task, id, bundle } = await running(containerd, ["sleep", "600"]);
     assert.equal(await codeOf(task.checkpoint({ id, path: "/tmp/none" })), StatusCode.Unimplemented);
     assert.equal(
       await codeOf(task.create({ id: "other", bundle, checkpoint: "/tmp/none" })),

@@ -68,7 +68,7 @@ export class EventRecorder {
   }
 
   /** Waits until a container has had events of this topic, `count` of them. */
-  async until(containerId: string, topic: string, count = 1, limitMilliseconds = 10_000): Promise<void> {
+  async until(containerId: string, topic: string, count = 1, limitMilliseconds = 60_000): Promise<void> {
     const deadline = performance.now() + limitMilliseconds;
     while (this.of(containerId).filter((event) => event.topic === topic).length < count) {
       const left = deadline - performance.now();

@@ -9,7 +9,7 @@ describe("an exec", () => {
 
   beforeEach(async () => {
     containerd = await ContractContainerd.start();
-    container = await containerd.container({ args: ["sleep", "60"], streams: "none" });
+    container = await containerd.container({ args: ["sleep", "600"], streams: "none" });
     await container.create();
     await container.start();
   });
@@ -102,7 +102,7 @@ describe("an exec", () => {
   });
 
   it("is ended by the signal sent to it alone", async () => {
-    await container.exec("e", ["sleep", "60"], { streams: "none" });
+    await container.exec("e", ["sleep", "600"], { streams: "none" });
     const waiting = container.wait("e");
     await container.start("e");
     await container.kill(15, { execId: "e" });
@@ -112,7 +112,7 @@ describe("an exec", () => {
 
   it("is over before the first process's exit is told, when that ends", async () => {
     for (const name of ["e1", "e2"]) {
-      await container.exec(name, ["sleep", "60"], { streams: "none" });
+      await container.exec(name, ["sleep", "600"], { streams: "none" });
       await container.start(name);
     }
     const waits = [container.wait("e1"), container.wait("e2"), container.wait()];

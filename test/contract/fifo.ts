@@ -36,13 +36,13 @@ export class FifoReader {
   }
 
   /** Waits until everything was written and the shim has closed its end. */
-  async toEnd(limitMilliseconds = 10_000): Promise<string> {
+  async toEnd(limitMilliseconds = 60_000): Promise<string> {
     await this.#until(() => this.#ended, limitMilliseconds, "the end");
     return this.#text;
   }
 
   /** Waits until the output contains a text. */
-  async including(expected: string, limitMilliseconds = 10_000): Promise<string> {
+  async including(expected: string, limitMilliseconds = 60_000): Promise<string> {
     await this.#until(() => this.#text.includes(expected), limitMilliseconds, JSON.stringify(expected));
     return this.#text;
   }

@@ -87,7 +87,7 @@ describe("a task's life", () => {
       [1, 129],
     ] as const) {
       const container = await containerd.container({
-        args: ["sleep", "60"],
+        args: ["sleep", "600"],
         // The first process of a pid namespace gets no signal that it does not handle.
         change: ({ linux }) => (linux.namespaces = linux.namespaces.filter(({ type }) => type !== "pid")),
       });
@@ -120,7 +120,7 @@ describe("a task's life", () => {
 
   it("lets Wait calls block without holding up others", async () => {
     await using containerd = await ContractContainerd.start();
-    const container = await containerd.container({ args: ["sleep", "60"], streams: "none" });
+    const container = await containerd.container({ args: ["sleep", "600"], streams: "none" });
     await container.create();
     await container.start();
     const waits = Array.from({ length: 50 }, () => container.wait());
@@ -135,7 +135,7 @@ describe("a task's life", () => {
 
   it("is over after Delete of a task that was created and killed, never started", async () => {
     await using containerd = await ContractContainerd.start();
-    const container = await containerd.container({ args: ["sleep", "60"], streams: "none" });
+    const container = await containerd.container({ args: ["sleep", "600"], streams: "none" });
     const pid = await container.create();
     await container.kill(9);
     await container.wait();

@@ -104,7 +104,7 @@ describe("between Create and Start", () => {
     const pid = await container.create();
     const { shimPid } = await container.task.connect({ id: container.id });
     process.kill(shimPid, "SIGKILL");
-    for (let round = 0; (await isAlive(pid)) && round < 100; round += 1) {
+    for (let round = 0; (await isAlive(pid)) && round < 1000; round += 1) {
       await sleep(50);
     }
     assert.equal(await isAlive(pid), false);

@@ -129,7 +129,7 @@ describe("a task's streams", () => {
     await container.start();
     await waiting;
     await container.delete();
-    for (let round = 0; round < 100 && !(await readFile(log, "utf8")).includes("done"); round += 1) {
+    for (let round = 0; round < 2000 && !(await readFile(log, "utf8")).includes("done"); round += 1) {
       await sleep(20);
     }
     assert.equal(
@@ -142,7 +142,7 @@ describe("a task's streams", () => {
 
   it("do not hold up Delete for long when a descendant keeps them open", async () => {
     const container = await containerd.container({
-      args: ["sh", "-c", "sleep 60 & echo started"],
+      args: ["sh", "-c", "sleep 600 & echo started"],
       change: ({ linux }) => (linux.namespaces = linux.namespaces.filter(({ type }) => type !== "pid")),
     });
     await container.create();
@@ -151,7 +151,7 @@ describe("a task's streams", () => {
     await waiting;
     const before = performance.now();
     await container.delete();
-    assert.ok(performance.now() - before < 6000);
+    assert.ok(performance.now() - before < 40_000);
     assert.equal(container.stdout?.text, "started\n");
   });
 });

@@ -62,7 +62,7 @@ describe("a task's terminal", () => {
   });
 
   it("belongs to an exec that asks for one", async () => {
-    const container = await containerd.container({ args: ["sleep", "60"], streams: "none" });
+    const container = await containerd.container({ args: ["sleep", "600"], streams: "none" });
     await container.create();
     await container.start();
     const { stdin, stdout } = await container.exec("e", ["sh", "-c", script], { terminal: true });

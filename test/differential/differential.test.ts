@@ -9,7 +9,7 @@ import { microVmSide, nativeSide, unpackImage, type Side } from "./sides.js";
 import { layOut, readOutcome } from "./work-folder.js";
 
 /** Milliseconds a side gets for a whole group. */
-const groupLimit = 600_000;
+const groupLimit = 2_400_000;
 
 describe("programs of a distribution behave in microVMs as on Linux", function () {
   this.timeout(2 * groupLimit);

@@ -24,7 +24,7 @@ export interface CaseOutcome {
 export const mountPoint = "/work";
 
 /** Seconds one case may take. */
-const caseLimit = 60;
+const caseLimit = 240;
 
 /**
  * Lays a group's scripts out in an empty folder, with a driver that runs them in turn: each in a directory of its

@@ -240,7 +240,7 @@ describe("ttrpc under arbitrary input", () => {
           if (round % 20 === 0) {
             const payload = Uint8Array.from([round % 256]);
             assert.deepEqual(
-              await bystander.call("a.B", "Echo", payload, { timeoutMilliseconds: 5000 }),
+              await bystander.call("a.B", "Echo", payload, { timeoutMilliseconds: 60_000 }),
               payload,
             );
           }

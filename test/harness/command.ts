@@ -8,11 +8,21 @@ export interface CommandResult {
   stderr: string;
 }
 
+/** A program that runs, as whoever types its input sees it. */
+export interface Talk {
+  /** What it has written to its standard output so far. */
+  readonly output: string;
+  readonly ended: boolean;
+  write(text: string): void;
+}
+
 export interface CommandOptions {
   environment?: NodeJS.ProcessEnv;
   directory?: string;
   /** What the program reads from its standard input; nothing unless given. */
   input?: string | Buffer;
+  /** Types what the program reads, instead of `input`; the input ends when this is over. */
+  talk?: (program: Talk) => Promise<void>;
   /** Milliseconds after which the program is killed and the call fails; 60,000 unless given. */
   limit?: number;
 }
@@ -71,7 +81,19 @@ export async function capture(
   child.stderr.on("data", (chunk: Buffer) => stderr.push(chunk));
   // A program may end without reading its input; that is its own business.
   child.stdin.on("error", () => undefined);
-  child.stdin.end(options.input ?? "");
+  if (options.talk === undefined) child.stdin.end(options.input ?? "");
+  else {
+    const talk: Talk = {
+      get output() {
+        return Buffer.concat(stdout).toString();
+      },
+      get ended() {
+        return child.exitCode !== null || child.signalCode !== null;
+      },
+      write: (text) => void child.stdin.write(text),
+    };
+    void options.talk(talk).finally(() => child.stdin.end());
+  }
   const limitPassed = new AbortController();
   const timer = setTimeout(() => {
     limitPassed.abort();

@@ -42,10 +42,10 @@ export class ContainerdError extends Error {
 }
 
 /** Milliseconds a containerd gets to answer after its start. */
-const startLimit = 30_000;
+const startLimit = 120_000;
 
 /** Milliseconds a shim gets to leave, and between two looks. */
-const leaveLimit = 2_000;
+const leaveLimit = 10_000;
 const leavePause = 20;
 
 /**
@@ -273,13 +273,13 @@ export class PrivateContainerd implements AsyncDisposable {
       const inNamespace = [...ctr, "--namespace", namespace];
       const tasks = await capture([...inNamespace, "tasks", "list", "--quiet"]);
       for (const id of tasks.stdout.split("\n").filter((line) => line !== "")) {
-        await capture([...inNamespace, "tasks", "delete", "--force", id], { limit: 15_000 }).catch(
+        await capture([...inNamespace, "tasks", "delete", "--force", id], { limit: 60_000 }).catch(
           () => undefined,
         );
       }
       const containers = await capture([...inNamespace, "containers", "list", "--quiet"]);
       for (const id of containers.stdout.split("\n").filter((line) => line !== "")) {
-        await capture([...inNamespace, "containers", "delete", id], { limit: 15_000 }).catch(() => undefined);
+        await capture([...inNamespace, "containers", "delete", id], { limit: 60_000 }).catch(() => undefined);
       }
     }
   }

@@ -3,7 +3,7 @@ import { closeSync, openSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** Milliseconds between SIGTERM and SIGKILL. */
-const patience = 15_000;
+const patience = 30_000;
 
 /** A program that runs until it is told to end, and writes to a log of its own. */
 export class Daemon implements AsyncDisposable {

@@ -72,7 +72,8 @@ async function writeVocabulary(side: Side, folder: string): Promise<void> {
     up: `exec ${client} run --detach --runtime ${runtime} "$@" >/dev/null`,
     terminal: `exec script --quiet --return --command "stty rows 33 cols 101; exec $(printf '%q ' "$@")" /dev/null`,
     typed: `pause=$1; shift; for text in "$@"; do sleep "$pause"; printf "$text"; done; sleep "$pause"`,
-    until_ok: `for i in $(seq 75); do "$@" && exit 0; sleep 0.2; done; exit 1`,
+    until_logged: `text=$1; looked() { c logs $N 2>&1 | grep -q -- "$text"; }; for i in $(seq 300); do looked && exit 0; sleep 0.2; done; exit 1`,
+    until_ok: `for i in $(seq 300); do "$@" && exit 0; sleep 0.2; done; exit 1`,
   };
   await mkdir(folder, { recursive: true });
   for (const [name, body] of Object.entries(programs)) {
@@ -135,7 +136,7 @@ export async function runCase(testCase: Case, side: Side, folder: string): Promi
   };
   try {
     const bash = [...side.network, "bash", "-c", testCase.script];
-    const result = await capture(bash, { environment, directory: own, limit: testCase.limit ?? 60_000 });
+    const result = await capture(bash, { environment, directory: own, limit: testCase.limit ?? 240_000 });
     return comparable({
       ...result,
       stdout: result.stdout.replaceAll(own, "FOLDER"),

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { capture } from "../harness/command.js";
+import { capture, type Talk } from "../harness/command.js";
 import { PrivateContainerd } from "../harness/containerd.js";
 import { Ctr, freshId } from "../harness/ctr.js";
 import { busyboxImage, type TestImage } from "../harness/image.js";
@@ -45,7 +46,7 @@ describe("a container under ctr", () => {
   }
 
   async function untilState(id: string, state: string): Promise<void> {
-    const deadline = Date.now() + 10_000;
+    const deadline = Date.now() + 60_000;
     while ((await task(id))?.state !== state) {
       assert.ok(Date.now() < deadline, `${id} did not become ${state}`);
       await sleep(50);
@@ -68,9 +69,10 @@ describe("a container under ctr", () => {
   });
 
   it("gets the signal that it handles", async () => {
-    const id = await start("sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.05; done");
+    const id = await start("sh", "-c", "trap 'exit 3' TERM; : >/tmp/ready; while :; do sleep 0.05; done");
     try {
-      await sleep(500);
+      const { pid } = (await task(id)) ?? { pid: 0 };
+      while (!existsSync(`/proc/${pid}/root/tmp/ready`)) await sleep(20);
       await ctr.check(["tasks", "kill", id]);
       await untilState(id, "STOPPED");
       assert.match((await ctr.check(["tasks", "delete", id])).stderr, /non-zero exit code 3"/);
@@ -136,7 +138,7 @@ describe("a container under ctr", () => {
       assert.equal(await ticks(), before);
       await ctr.check(["tasks", "resume", id]);
       assert.equal((await task(id))?.state, "RUNNING");
-      const deadline = Date.now() + 5_000;
+      const deadline = Date.now() + 60_000;
       while ((await ticks()) === before) {
         assert.ok(Date.now() < deadline, "no tick after resume");
         await sleep(50);
@@ -152,7 +154,7 @@ describe("a container under ctr", () => {
       const metrics = await ctr.check(["tasks", "metrics", id]);
       assert.match(metrics.stdout, new RegExp(`^${id} `, "m"));
       assert.match(metrics.stdout, /memory\.usage|memory\.usage_in_bytes/);
-      const deadline = Date.now() + 5_000;
+      const deadline = Date.now() + 60_000;
       const processes = async (): Promise<number> =>
         (await ctr.check(["tasks", "ps", id])).stdout.trim().split("\n").length - 1;
       while ((await processes()) !== 2) {
@@ -182,7 +184,15 @@ describe("a container under ctr", () => {
       "/dev/null",
     ];
     // The answer comes after the question, as from a person.
-    const result = await capture(["sh", "-c", '(sleep 2; echo typed; sleep 1) | "$@"', "sh", ...inTerminal]);
+    const talk = async (program: Talk): Promise<void> => {
+      const shown = async (text: string): Promise<void> => {
+        while (!program.ended && !program.output.includes(text)) await sleep(50);
+      };
+      await shown("/dev/pts/0");
+      program.write("typed\n");
+      await shown("got typed");
+    };
+    const result = await capture(inTerminal, { talk });
     const lines = result.stdout.split(/\r*\n/).filter((line) => line !== "");
     assert.deepEqual([result.status, lines], [6, ["33 77", "/dev/pts/0", "typed", "got typed"]]);
   });

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { capture, type CommandResult } from "../harness/command.js";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type CommandResult, type Talk } from "../harness/command.js";
 import { PrivateContainerd } from "../harness/containerd.js";
 import { Ctr, freshId, runc, tine } from "../harness/ctr.js";
 import { busyboxImage, debianImage, unpackImage, type TestImage } from "../harness/image.js";
@@ -87,7 +88,7 @@ const cases: readonly Case[] = [
   },
   {
     title: "orphans that pid 1 reaps or leaves",
-    command: sh("(sh -c 'sleep 0.1; echo orphan' &); sleep 0.5; echo end"),
+    command: sh("(sh -c 'sleep 0.1; echo orphan; : >/o' &); until [ -e /o ]; do sleep 0.1; done; echo end"),
   },
   {
     title: "files written and read",
@@ -148,12 +149,16 @@ describe("ctr run gives under Tine what it gives under runc:", () => {
   });
 
   /**
-   * `ctr run` with input, which ends a while after the start: containerd 1.6's ctr forgets to close the
-   * container's input when its own ends before the task is there.
+   * `ctr run` with input, which ends after the start: containerd 1.6's ctr forgets to close the container's input
+   * when its own ends before the task is there.
    */
-  function runWithInput(arguments_: readonly string[], input: string): Promise<CommandResult> {
-    const script = 'input=$1; shift; (printf %s "$input"; sleep 2) | "$@"';
-    return capture(["sh", "-c", script, "sh", input, ...ctr.command(...arguments_)], { limit: 30_000 });
+  function runWithInput(id: string, arguments_: readonly string[], input: string): Promise<CommandResult> {
+    const talk = async (program: Talk): Promise<void> => {
+      program.write(input);
+      const state = new RegExp(`^${id} +\\d+ +(RUNNING|STOPPED)`, "m");
+      while (!program.ended && !state.test((await ctr.capture(["task", "ls"])).stdout)) await sleep(50);
+    };
+    return ctr.capture(arguments_, { talk, limit: 120_000 });
   }
 
   async function both(
@@ -167,7 +172,7 @@ describe("ctr run gives under Tine what it gives under runc:", () => {
       const id = freshId("like");
       const run = ctr.runArguments(image, command, { runtime, id, flags: ["--rm", ...flags] });
       const result =
-        input === undefined ? await ctr.capture(run, { limit: 30_000 }) : await runWithInput(run, input);
+        input === undefined ? await ctr.capture(run, { limit: 120_000 }) : await runWithInput(id, run, input);
       results.push(comparable(result, id));
     }
     return results;
@@ -213,7 +218,7 @@ describe("ctr run gives under Tine what it gives under runc:", () => {
     const states: string[] = [];
     for (const runtime of [runc, tine]) {
       const id = freshId("like");
-      await ctr.check(ctr.runArguments(busybox, ["sleep", "100"], { runtime, id, flags: ["--detach"] }));
+      await ctr.check(ctr.runArguments(busybox, ["sleep", "1000"], { runtime, id, flags: ["--detach"] }));
       for (const signal of ["SEGV", "BUS", "ABRT", "TERM", "USR1"]) {
         await ctr.check(["task", "kill", "--signal", signal, id]);
       }
@@ -225,7 +230,7 @@ describe("ctr run gives under Tine what it gives under runc:", () => {
     }
     const [expected, actual] = states;
     assert.equal(actual?.split("\n")[1], expected?.split("\n")[1]);
-    assert.match(actual ?? "", /sleep 100/);
+    assert.match(actual ?? "", /sleep 1000/);
   });
 
   it("--rootfs: a folder as root, and files left in it", async () => {

@@ -60,13 +60,13 @@ describe("docker gives over Tine what it gives over runc:", () => {
   });
 
   after(async function () {
-    this.timeout(60_000);
+    this.timeout(240_000);
     await Promise.all([runc.stop(), tine.stop()]);
     await rm(folder, { recursive: true, force: true });
   });
 
   it("(its processes are monitors)", async () => {
-    await check([...tine.side.command, "run", "--detach", "--name", "looked-at", busybox, "sleep", "100"]);
+    await check([...tine.side.command, "run", "--detach", "--name", "looked-at", busybox, "sleep", "1000"]);
     const inspect = [...tine.side.command, "inspect", "--format", "{{.State.Pid}}", "looked-at"];
     const pid = (await check(inspect)).stdout.trim();
     assert.match(await readlink(`/proc/${pid}/exe`), /memfd:tine-vmm/);

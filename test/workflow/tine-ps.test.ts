@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { capture, check } from "../harness/command.js";
 import { PrivateContainerd } from "../harness/containerd.js";
 import { Ctr, freshId } from "../harness/ctr.js";
@@ -28,21 +29,21 @@ describe("tine ps and tine logs", () => {
     await ctr.check(ctr.runArguments(image, ["sh", "-c", script], { id, flags: ["--detach"] }));
 
     let container: Listed | undefined;
-    const sleeps = (): number =>
-      container?.processes.filter(({ command }) => command.startsWith("sleep")).length ?? 0;
-    for (let tries = 0; tries < 50 && sleeps() < 2; tries += 1) {
-      const all = JSON.parse((await check([tine, "ps", "--json"])).stdout) as Listed[];
-      container = all.find((listed) => listed.id === id);
-    }
-    assert.ok(container);
-    const shapes = container.processes.map(({ depth, command }) => [depth, command]);
     const shell = `sh -c ${script}`;
-    assert.deepEqual(shapes.sort(), [
+    const expected = [
       [0, shell],
       [1, shell],
       [1, "sleep 1000"],
       [2, "sleep 1001"],
-    ]);
+    ];
+    const shapes = (): unknown[] =>
+      container?.processes.map(({ depth, command }) => [depth, command]).sort() ?? [];
+    for (let tries = 0; tries < 300 && !isDeepStrictEqual(shapes(), expected); tries += 1) {
+      const all = JSON.parse((await check([tine, "ps", "--json"])).stdout) as Listed[];
+      container = all.find((listed) => listed.id === id);
+    }
+    assert.deepEqual(shapes(), expected);
+    assert.ok(container);
     assert.deepEqual([container.namespace, container.processes[0]?.pid], ["tine-test", container.pid]);
     for (const { resident, own } of container.processes) assert.ok(own > 0 && resident >= own);
     assert.match(

@@ -41,7 +41,7 @@ describe("tine regions", () => {
     folder = await mkdtemp(join(tmpdir(), "tine-regions-"));
     program = join(folder, "program");
     await writeFile(`${program}.c`, source);
-    await check(["gcc", "-O1", "-o", program, `${program}.c`], { limit: 20_000 });
+    await check(["gcc", "-O1", "-o", program, `${program}.c`], { limit: 60_000 });
   });
 
   after(async () => {

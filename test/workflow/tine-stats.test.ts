@@ -48,13 +48,13 @@ describe("tine stats and shim.metrics", () => {
       assert.ok(stats);
       assert.deepEqual([stats.id, stats.namespace], [id, "tine-test"]);
       const { cpuSeconds, memoryBytes, memoryLimitBytes, pids, forks } = stats;
-      assert.ok(cpuSeconds.total > 0 && cpuSeconds.total < 60);
+      assert.ok(cpuSeconds.total > 0 && cpuSeconds.total < 600);
       assert.ok(memoryBytes > 100_000 && memoryBytes < memoryLimitBytes);
       assert.ok(memoryLimitBytes <= 100_000_000 && memoryLimitBytes > 99_990_000);
       // One more while a child becomes `sleep`.
       assert.ok(pids >= 3, String(pids));
       assert.ok(forks.count >= 3 && forks.count <= 4, JSON.stringify(forks));
-      assert.ok(forks.seconds > 0 && forks.seconds < 10);
+      assert.ok(forks.seconds > 0 && forks.seconds < 100);
       assert.ok((forks.strategies["cow"] ?? 0) >= 2);
       const { p50, p90, p99 } = forks.percentiles;
       assert.ok(0 < p50 && p50 <= p90 && p90 <= p99 && p99 <= forks.seconds * 1.26, JSON.stringify(forks));
@@ -63,7 +63,7 @@ describe("tine stats and shim.metrics", () => {
       assert.ok(stats.execs <= 1);
       const changes = stats.calls.find(({ name }) => name === "chdir");
       assert.deepEqual([changes?.exits, changes?.posted], [8, 0]);
-      assert.ok(changes && changes.seconds > 0 && changes.seconds < 1);
+      assert.ok(changes && changes.seconds > 0 && changes.seconds < 100);
 
       assert.match((await check([tine, "stats", id])).stdout, new RegExp(`^${id} +tine-test +\\d`, "m"));
       assert.match((await check([tine, "stats", "--calls", id])).stdout, /^chdir +8 +0 +\S+ [mµ]?s/m);

@@ -82,7 +82,7 @@ int main(int argc, char **argv) {
         }
         int status = 0;
         pid_t got = 0;
-        for (int i = 0; i < 8000 && (got = waitpid(child, &status, WNOHANG | __WALL)) == 0; i++) sleep_ms(1);
+        for (int i = 0; i < 40000 && (got = waitpid(child, &status, WNOHANG | __WALL)) == 0; i++) sleep_ms(1);
         if (got == 0) {
             stuck++, which = seed;
             kill(child, SIGKILL);

@@ -73,15 +73,20 @@ static int frames;
 static void count_frames(int signal, siginfo_t *info, void *context) {
     (void)signal, (void)info, (void)context;
     void *trace[32];
-    frames = backtrace(trace, 32);
+    int seen = backtrace(trace, 32);
+    if (seen > frames) frames = seen;
 }
 __attribute__((noinline)) static int waits_in_read(int fd) {
     char byte;
     return (int)read(fd, &byte, 1);
 }
+static atomic_int came_back;
+/// Again and again: a signal that comes before the read is no interruption of it.
 static void *interrupts(void *thread) {
-    sleep_ms(200);
-    pthread_kill(*(pthread_t *)thread, SIGUSR1);
+    do {
+        sleep_ms(50);
+        pthread_kill(*(pthread_t *)thread, SIGUSR1);
+    } while (!atomic_load(&came_back));
     return NULL;
 }
 static void unwound(void) {
@@ -94,6 +99,7 @@ static void unwound(void) {
     pthread_t self = pthread_self(), other;
     pthread_create(&other, NULL, interrupts, &self);
     CHECK("a read interrupted", waits_in_read(ends[0]) == -1 && errno == EINTR);
+    atomic_store(&came_back, 1);
     pthread_join(other, NULL);
     // Handler, the kernel's frame, read, this file's two functions, main.
     CHECK("the stack is seen through it", frames >= 5);

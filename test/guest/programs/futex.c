@@ -25,7 +25,7 @@ static void *bit_sleeper(void *bits) {
 
 /// Wakes until COUNT sleepers have come back, so that a sleeper that is still on its way is not missed.
 static bool wake_all(int operation, int count) {
-    for (int i = 0; i < 10000 && woken < count; i++) {
+    for (int i = 0; i < 20000 && woken < count; i++) {
         futex(&word, operation, 1000, NULL, NULL, 0);
         if (woken < count) sleep_ms(1);
     }
@@ -93,14 +93,14 @@ int main(void) {
     pthread_create(&threads[0], NULL, bit_sleeper, (void *)4L);
     sleep_ms(30);
     CHECK_EQ("WAKE_BITSET of other bits", futex(&word, FUTEX_WAKE_BITSET_PRIVATE, 1, NULL, NULL, 3), 0);
-    for (int i = 0; i < 5000 && !woken; i++) futex(&word, FUTEX_WAKE_BITSET_PRIVATE, 1, NULL, NULL, 6), sleep_ms(1);
+    for (int i = 0; i < 20000 && !woken; i++) futex(&word, FUTEX_WAKE_BITSET_PRIVATE, 1, NULL, NULL, 6), sleep_ms(1);
     pthread_join(threads[0], NULL);
     CHECK_EQ("WAKE_BITSET of its bit", woken, 1);
 
     woken = 0;
     for (int i = 0; i < 5; i++) pthread_create(&threads[i], NULL, sleeper, (void *)(long)FUTEX_WAIT_PRIVATE);
     long moved = 0;
-    for (int i = 0; i < 5000 && moved < 5; i++) {
+    for (int i = 0; i < 20000 && moved < 5; i++) {
         long got = futex(&word, FUTEX_CMP_REQUEUE_PRIVATE, 0, (void *)100L, &other, 0);
         if (got > 0) moved += got;
         sleep_ms(1);
@@ -179,7 +179,7 @@ int main(void) {
     child = fork();
     if (child == 0) _exit(futex(&shared->word, FUTEX_WAIT, 0, NULL, NULL, 0) == 0 ? 0 : 1);
     long got = 0;
-    for (int i = 0; i < 5000 && got == 0; i++) got = futex(&shared->word, FUTEX_WAKE, 1, NULL, NULL, 0), sleep_ms(1);
+    for (int i = 0; i < 20000 && got == 0; i++) got = futex(&shared->word, FUTEX_WAKE, 1, NULL, NULL, 0), sleep_ms(1);
     int status;
     waitpid(child, &status, 0);
     check_status("WAKE across processes", status, "exit 0");
@@ -192,7 +192,7 @@ int main(void) {
         volatile uint32_t *second = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         _exit(futex(second + 5, FUTEX_WAIT, 0, NULL, NULL, 0) == 0 ? 0 : 1);
     }
-    for (int i = 0, got = 0; i < 5000 && got == 0; i++) got = (int)futex(first + 5, FUTEX_WAKE, 1, NULL, NULL, 0), sleep_ms(1);
+    for (int i = 0, got = 0; i < 20000 && got == 0; i++) got = (int)futex(first + 5, FUTEX_WAKE, 1, NULL, NULL, 0), sleep_ms(1);
     waitpid(child, &status, 0);
     check_status("WAKE through another mapping of a file", status, "exit 0");
 

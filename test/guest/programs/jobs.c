@@ -115,7 +115,7 @@ static int session(void *name) {
 
     struct winsize size = {.ws_row = 33, .ws_col = 77}, got = {0};
     ioctl(master, TIOCSWINSZ, &size);
-    for (int i = 0; i < 1000 && !resized; i++) sleep_ms(1);
+    for (int i = 0; i < 10000 && !resized; i++) sleep_ms(1);
     CHECK("SIGWINCH comes with a new size", resized == 1 && ioctl(terminal, TIOCGWINSZ, &got) == 0 && got.ws_col == 77 && got.ws_row == 33);
     CHECK_ERRNO("tcsetpgrp of a foreign group", tcsetpgrp(terminal, 1), EPERM);
     struct termios raw;
@@ -129,7 +129,7 @@ static int session(void *name) {
     CHECK("^C is a byte in raw mode", read(terminal, &byte, 1) == 1 && byte == 3);
     CHECK_EQ("TIOCOUTQ", ioctl(terminal, TIOCOUTQ, &status), 0);
     close(master);
-    for (int i = 0; i < 1000 && !hangups; i++) sleep_ms(1);
+    for (int i = 0; i < 10000 && !hangups; i++) sleep_ms(1);
     CHECK("closing the master sends SIGHUP and SIGCONT", hangups == 1);
     CHECK_EQ("then a read gives the end of file", read(terminal, &byte, 1), 0);
     CHECK_ERRNO("and a write EIO", write(terminal, "x", 1), EIO);
@@ -176,7 +176,7 @@ int main(void) {
     }
     char comm[64], path[64];
     snprintf(path, sizeof path, "/proc/%d/comm", child);
-    for (int i = 0; i < 5000 && strcmp(strcpy(comm, read_file(path)), "sleep\n"); i++) sleep_ms(1);
+    for (int i = 0; i < 20000 && strcmp(strcpy(comm, read_file(path)), "sleep\n"); i++) sleep_ms(1);
     CHECK_ERRNO("setpgid after the child's exec", setpgid(child, child), EACCES);
     kill(child, SIGKILL), waitpid(child, NULL, 0);
 
@@ -202,7 +202,7 @@ int main(void) {
     }
     waitpid(child, NULL, 0);
     bool gone = false;
-    for (int i = 0; i < 3000 && !gone; i++) {
+    for (int i = 0; i < 20000 && !gone; i++) {
         char state = task_state(orphan[0]);
         gone = state == 0 || state == 'Z';
         sleep_ms(1);

@@ -68,7 +68,7 @@ int main(void) {
     CHECK_EQ("SIGTRAP's handler: none of what it blocks", nested, 0);
 #endif
     int before = arrived;
-    for (int i = 0; i < 10000 && arrived == before; i++) usleep(1000);
+    for (int i = 0; i < 20000 && arrived == before; i++) usleep(1000);
     CHECK("signals still arrive", arrived != before);
     stop(sender);
     return check_done();

@@ -177,17 +177,17 @@ int main(void) {
     pthread_create(&thread, NULL, waits_here, (void *)&tid);
     while (!tid) sleep_ms(1);
     pthread_kill(thread, SIGUSR2);
-    for (int i = 0; i < 5000 && handled_in != tid; i++) sleep_ms(1);
+    for (int i = 0; i < 20000 && handled_in != tid; i++) sleep_ms(1);
     CHECK_EQ("pthread_kill reaches its thread", handled_in, tid);
     block_signal(SIGUSR1);
     handled_in = 0;
     kill(getpid(), SIGUSR1);
-    for (int i = 0; i < 5000 && handled_in != tid; i++) sleep_ms(1);
+    for (int i = 0; i < 20000 && handled_in != tid; i++) sleep_ms(1);
     CHECK_EQ("a process signal goes to a thread that has it open", handled_in, tid);
     stop = 1;
     pthread_join(thread, NULL);
     // A join ends when the kernel clears the thread's tid word, a moment before the number is free.
-    for (int i = 0; i < 1000 && syscall(SYS_tgkill, getpid(), tid, 0) == 0; i++) sleep_ms(1);
+    for (int i = 0; i < 20000 && syscall(SYS_tgkill, getpid(), tid, 0) == 0; i++) sleep_ms(1);
     CHECK_ERRNO("tgkill of a thread gone", syscall(SYS_tgkill, getpid(), tid, 0), ESRCH);
     return check_done();
 }

@@ -12,8 +12,9 @@
 #include <sys/un.h>
 
 enum outcome { RESTARTED, INTERRUPTED };
-static volatile int handled;
-static void note(int signal) { (void)signal, handled++; }
+/// Shared with the process that sends the signal.
+static struct { volatile int calling, handled; } *progress;
+static void note(int signal) { (void)signal, progress->handled++; }
 
 static int pipe_ends[2], sockets[2], full_pipe[2], listener, epoll, timer, lock_fd, semaphore_set, queue;
 static volatile uint32_t *word;
@@ -46,7 +47,7 @@ static void release_nothing(void) {}
 static long call_futex(void) { return syscall(SYS_futex, word, FUTEX_WAIT, 0, NULL, NULL, 0); }
 static void release_futex(void) { syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0); }
 static long call_futex_time(void) {
-    struct timespec limit = {0, 150000000};
+    struct timespec limit = {20, 0};
     long got = syscall(SYS_futex, word, FUTEX_WAIT, 0, &limit, NULL, 0);
     return got < 0 && errno == ETIMEDOUT ? 1 : got;
 }
@@ -55,25 +56,26 @@ static long call_waitid(void) { siginfo_t info; return waitid(P_PID, (id_t)helpe
 static void release_child(void) { kill(helper_child, SIGKILL); }
 static long call_flock(void) { return flock(lock_fd, LOCK_EX) == 0 ? 1 : -1; }
 static long call_setlkw(void) { struct flock range = {.l_type = F_WRLCK}; return fcntl(lock_fd, F_SETLKW, &range) == 0 ? 1 : -1; }
-static long call_eventfd(void) { uint64_t value; return read(timer, &value, 8) == 8 ? 1 : -1; }
+static void release_timer(void) { struct itimerspec soon = {.it_value = {0, 1000000}}; timerfd_settime(timer, 0, &soon, NULL); }
+static long call_timerfd(void) { uint64_t value; return read(timer, &value, 8) == 8 ? 1 : -1; }
 static long call_open_fifo(void) { int fd = open("fifo", O_RDONLY); if (fd >= 0) close(fd); return fd >= 0 ? 1 : -1; }
 static void release_fifo(void) { int fd = open("fifo", O_RDWR); sleep_ms(20); close(fd); }
-static long call_poll(void) { struct pollfd poller = {pipe_ends[0], POLLIN, 0}; return poll(&poller, 1, 5000); }
-static long call_ppoll(void) { struct pollfd poller = {pipe_ends[0], POLLIN, 0}; struct timespec limit = {5, 0}; return ppoll(&poller, 1, &limit, NULL); }
-static long call_select(void) { fd_set set; FD_ZERO(&set); FD_SET(pipe_ends[0], &set); struct timeval limit = {5, 0}; return select(pipe_ends[0] + 1, &set, NULL, NULL, &limit); }
-static long call_pselect(void) { fd_set set; FD_ZERO(&set); FD_SET(pipe_ends[0], &set); struct timespec limit = {5, 0}; return pselect(pipe_ends[0] + 1, &set, NULL, NULL, &limit, NULL); }
-static long call_epoll(void) { struct epoll_event event; return epoll_wait(epoll, &event, 1, 5000); }
-static long call_nanosleep(void) { struct timespec limit = {0, 300000000}; return nanosleep(&limit, NULL) == 0 ? 1 : -1; }
-static long call_clock_nanosleep(void) { struct timespec limit = {0, 300000000}; int error = clock_nanosleep(CLOCK_MONOTONIC, 0, &limit, NULL); errno = error; return error ? -1 : 1; }
+static long call_poll(void) { struct pollfd poller = {pipe_ends[0], POLLIN, 0}; return poll(&poller, 1, 20000); }
+static long call_ppoll(void) { struct pollfd poller = {pipe_ends[0], POLLIN, 0}; struct timespec limit = {20, 0}; return ppoll(&poller, 1, &limit, NULL); }
+static long call_select(void) { fd_set set; FD_ZERO(&set); FD_SET(pipe_ends[0], &set); struct timeval limit = {20, 0}; return select(pipe_ends[0] + 1, &set, NULL, NULL, &limit); }
+static long call_pselect(void) { fd_set set; FD_ZERO(&set); FD_SET(pipe_ends[0], &set); struct timespec limit = {20, 0}; return pselect(pipe_ends[0] + 1, &set, NULL, NULL, &limit, NULL); }
+static long call_epoll(void) { struct epoll_event event; return epoll_wait(epoll, &event, 1, 20000); }
+static long call_nanosleep(void) { struct timespec limit = {20, 0}; return nanosleep(&limit, NULL) == 0 ? 1 : -1; }
+static long call_clock_nanosleep(void) { struct timespec limit = {20, 0}; int error = clock_nanosleep(CLOCK_MONOTONIC, 0, &limit, NULL); errno = error; return error ? -1 : 1; }
 static long call_pause(void) { return pause(); }
 static long call_sigsuspend(void) { sigset_t set; sigemptyset(&set); return sigsuspend(&set); }
-static long call_sigtimedwait(void) { sigset_t set; sigemptyset(&set); sigaddset(&set, SIGUSR2); struct timespec limit = {5, 0}; return sigtimedwait(&set, NULL, &limit); }
+static long call_sigtimedwait(void) { sigset_t set; sigemptyset(&set); sigaddset(&set, SIGUSR2); struct timespec limit = {20, 0}; return sigtimedwait(&set, NULL, &limit); }
 static long call_semop(void) { struct sembuf operation = {0, -1, 0}; return semop(semaphore_set, &operation, 1) == 0 ? 1 : -1; }
 static void release_semaphore(void) { struct sembuf operation = {0, 1, 0}; semop(semaphore_set, &operation, 1); }
 static long call_msgrcv(void) { struct { long type; char text[8]; } message; return msgrcv(queue, &message, 8, 0, 0) >= 0 ? 1 : -1; }
 static void release_queue(void) { struct { long type; char text[8]; } message = {1, "x"}; msgsnd(queue, &message, 1, 0); }
 static long call_recv_timeout(void) {
-    struct timeval limit = {1, 0};
+    struct timeval limit = {20, 0};
     setsockopt(sockets[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     char byte;
     long got = recv(sockets[0], &byte, 1, 0);
@@ -84,26 +86,35 @@ static long call_recv_timeout(void) {
     return got;
 }
 
-/// Signals the parent 40 ms after it began, and 60 ms later lets the call end.
+/// Waits until the process sleeps in its call, or in what comes after that.
+static void await_sleep(pid_t pid) {
+    // Thirty looks in a row: on the way there it may sleep for an instant, as for a page.
+    for (int i = 0, asleep = 0; i < 20000 && asleep < 30; i++, sleep_ms(1))
+        asleep = progress->calling && task_state(pid) == 'S' ? asleep + 1 : 0;
+}
+
+/// Signals the parent in its call, and lets the call end when the handler is over and the parent sleeps again.
 static enum outcome observe(long (*call)(void), void (*release)(void), int flags) {
     struct sigaction action = {.sa_handler = note, .sa_flags = flags};
     sigaction(SIGUSR1, &action, NULL);
-    handled = 0;
+    progress->calling = progress->handled = 0;
     pid_t parent = getpid(), sender = fork();
     if (sender == 0) {
-        sleep_ms(40);
+        await_sleep(parent);
         kill(parent, SIGUSR1);
-        sleep_ms(60);
+        for (int i = 0; i < 20000 && !progress->handled; i++) sleep_ms(1);
+        await_sleep(parent);
         release();
         _exit(0);
     }
     errno = 0;
+    progress->calling = 1;
     long got = call();
     int error = errno;
     int status;
     while (waitpid(sender, &status, 0) < 0 && errno == EINTR) {
     }
-    if (handled != 1) check_report("set-up", false, "handler ran %d times", handled);
+    if (progress->handled != 1) check_report("set-up", false, "handler ran %d times", progress->handled);
     return got == -1 && error == EINTR ? INTERRUPTED : got >= 0 ? RESTARTED : (enum outcome)(100 + error);
 }
 
@@ -139,12 +150,12 @@ static void hold_lock(void) {
         flock(own, LOCK_EX), fcntl(own, F_SETLK, &range);
         int ready = open("ready", O_CREAT | O_WRONLY, 0600);
         close(ready);
-        sleep_ms(250);
-        _exit(0);
+        for (;;) pause();
     }
     while (access("ready", F_OK)) sleep_ms(1);
     unlink("ready");
 }
+static void release_lock(void) { kill(lock_holder, SIGKILL); }
 static void drop_lock(void) {
     waitpid(lock_holder, NULL, 0);
     struct flock range = {.l_type = F_UNLCK};
@@ -153,6 +164,7 @@ static void drop_lock(void) {
 
 int main(void) {
     enter_directory();
+    progress = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     word = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     MUST(pipe(pipe_ends) == 0 && pipe(full_pipe) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) == 0);
     listener = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -179,13 +191,13 @@ int main(void) {
         {"write to a full pipe", call_write, release_full, RESTARTED, NULL, NULL},
         {"accept", call_accept, release_listener, RESTARTED, NULL, NULL},
         {"open of a fifo", call_open_fifo, release_fifo, RESTARTED, NULL, NULL},
-        {"read of a timerfd", call_eventfd, release_nothing, RESTARTED, NULL, NULL},
+        {"read of a timerfd", call_timerfd, release_timer, RESTARTED, NULL, NULL},
         {"futex", call_futex, release_futex, RESTARTED, NULL, NULL},
         {"futex with a time-out", call_futex_time, release_nothing, INTERRUPTED, NULL, NULL},
         {"waitpid", call_wait, release_child, RESTARTED, fresh_child, end_child},
         {"waitid", call_waitid, release_child, RESTARTED, fresh_child, end_child},
-        {"flock", call_flock, release_nothing, RESTARTED, hold_lock, drop_lock},
-        {"fcntl F_SETLKW", call_setlkw, release_nothing, RESTARTED, hold_lock, drop_lock},
+        {"flock", call_flock, release_lock, RESTARTED, hold_lock, drop_lock},
+        {"fcntl F_SETLKW", call_setlkw, release_lock, RESTARTED, hold_lock, drop_lock},
         {"poll", call_poll, release_pipe, INTERRUPTED, NULL, NULL},
         {"ppoll", call_ppoll, release_pipe, INTERRUPTED, NULL, NULL},
         {"select", call_select, release_pipe, INTERRUPTED, NULL, NULL},
@@ -204,8 +216,6 @@ int main(void) {
         for (int restart = 1; restart >= 0; restart--) {
             char name[96];
             drain();
-            struct itimerspec soon = {.it_value = {0, 150000000}};
-            timerfd_settime(timer, 0, &soon, NULL);
             if (rows[i].before) rows[i].before();
             enum outcome got = observe(rows[i].call, rows[i].release, restart ? SA_RESTART : 0);
             enum outcome expected = restart ? rows[i].with_restart : INTERRUPTED;
@@ -223,9 +233,9 @@ int main(void) {
         kill(parent, SIGUSR1);
         _exit(0);
     }
-    struct timespec asked = {0, 500000000}, left = {0, 0};
+    struct timespec asked = {20, 0}, left = {0, 0};
     int got = nanosleep(&asked, &left);
-    CHECK("nanosleep tells the time left", got == -1 && left.tv_nsec > 100000000 && left.tv_nsec < 460000000);
+    CHECK("nanosleep tells the time left", got == -1 && left.tv_sec >= 1 && left.tv_sec <= 19);
     waitpid(sender, NULL, 0);
     for (int kind = 0; kind < 2; kind++) {
         sender = fork();
@@ -237,12 +247,12 @@ int main(void) {
             _exit(0);
         }
         uint64_t started = now_ns();
-        asked.tv_nsec = 200000000;
+        asked = (struct timespec){0, 200000000};
         got = nanosleep(&asked, &left);
         uint64_t took = now_ns() - started;
         char name[96];
         snprintf(name, sizeof name, "nanosleep goes on after %s", kind ? "a stop" : "an ignored signal");
-        check_report(name, got == 0 && took >= 200000000 && took < 2000000000, "returned %d after %llu ns", got, (unsigned long long)took);
+        check_report(name, got == 0 && took >= 200000000 && took < 20000000000, "returned %d after %llu ns", got, (unsigned long long)took);
         waitpid(sender, NULL, 0);
         sender = fork();
         if (sender == 0) {
@@ -256,7 +266,7 @@ int main(void) {
         }
         struct pollfd poller = {pipe_ends[0], POLLIN, 0};
         drain();
-        got = poll(&poller, 1, 3000);
+        got = poll(&poller, 1, 20000);
         snprintf(name, sizeof name, "poll goes on after %s", kind ? "a stop" : "an ignored signal");
         check_report(name, got == 1, "returned %d", got);
         waitpid(sender, NULL, 0);

@@ -5,7 +5,7 @@
 #include <sys/time.h>
 #include <time.h>
 
-enum { ROUNDS = 5, CALLS = 3000, LIMIT = 5 };
+enum { ROUNDS = 5, CALLS = 3000, LIMIT = 30 };
 
 static volatile sig_atomic_t rung;
 

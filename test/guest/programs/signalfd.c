@@ -15,7 +15,7 @@ int main(void) {
     struct pollfd poller = {fd, POLLIN, 0};
     CHECK_EQ("nothing to poll", poll(&poller, 1, 0), 0);
     kill(getpid(), SIGUSR1);
-    CHECK("poll sees a signal", poll(&poller, 1, 1000) == 1 && poller.revents == POLLIN);
+    CHECK("poll sees a signal", poll(&poller, 1, 20000) == 1 && poller.revents == POLLIN);
     CHECK_EQ("read gives one record", read(fd, info, sizeof info), sizeof info[0]);
     CHECK("its fields", info[0].ssi_signo == SIGUSR1 && info[0].ssi_code == SI_USER && info[0].ssi_pid == (uint32_t)getpid() && info[0].ssi_uid == getuid());
     for (int i = 0; i < 3; i++) sigqueue(getpid(), SIGRTMIN, (union sigval){.sival_int = i});
@@ -28,7 +28,7 @@ int main(void) {
     }
     pid_t child = fork();
     if (child == 0) _exit(9);
-    poll(&poller, 1, 5000);
+    poll(&poller, 1, 20000);
     CHECK("SIGCHLD through it", read(fd, info, sizeof info) == sizeof info[0] && info[0].ssi_signo == SIGCHLD &&
                                     info[0].ssi_pid == (uint32_t)child && info[0].ssi_status == 9 && info[0].ssi_code == CLD_EXITED);
     waitpid(child, NULL, 0);
@@ -54,7 +54,7 @@ int main(void) {
         for (int i = 0; i < 200; i++) sigqueue(parent, SIGRTMIN, (union sigval){.sival_int = i});
         _exit(0);
     }
-    while (got < 200 && epoll_wait(epoll, &event, 1, 5000) == 1) {
+    while (got < 200 && epoll_wait(epoll, &event, 1, 20000) == 1) {
         ssize_t length;
         while ((length = read(fd, info, sizeof info)) > 0)
             for (size_t i = 0; i < (size_t)length / sizeof info[0]; i++)

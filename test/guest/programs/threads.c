@@ -133,9 +133,9 @@ int main(void) {
         pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
         MUST(pthread_create(&threads[0], &detached, add, (void *)1L) == 0);
     }
-    for (int i = 0; i < 5000 && sum < 1100; i++) sleep_ms(1);
+    for (int i = 0; i < 20000 && sum < 1100; i++) sleep_ms(1);
     CHECK_EQ("a hundred detached", sum, 1100);
-    for (int i = 0; i < 5000 && tasks() > 1; i++) sleep_ms(1);
+    for (int i = 0; i < 20000 && tasks() > 1; i++) sleep_ms(1);
     CHECK_EQ("/proc/self/task lists one again", tasks(), 1);
 
     MUST(pthread_create(&threads[0], NULL, deep, NULL) == 0);

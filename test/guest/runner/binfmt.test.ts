@@ -6,7 +6,7 @@ import { check } from "../../harness/command.js";
 import { programs, repository } from "../../harness/paths.js";
 import { runAlone, type Outcome } from "./run.js";
 
-const limit = 20_000;
+const limit = 60_000;
 
 /** What test/guest/translator/show.c says; as Linux's binfmt_misc would have it. */
 interface Shown {
@@ -19,7 +19,7 @@ interface Shown {
 }
 
 describe("binfmt_misc, in the monitor's hands", function () {
-  this.timeout(60_000);
+  this.timeout(4 * limit);
   let folder: string;
   let show: string;
 

@@ -56,7 +56,7 @@ export const confinement: readonly Case[] = [
     title: "--memory: an OOM kill is reported",
     quick: true,
     clients: ["docker"],
-    script: `up --memory 64m --name $N $BB tail /dev/zero; c wait $N; sleep 0.3; c inspect -f '{{.State.OOMKilled}} {{.State.ExitCode}}' $N`,
+    script: `up --memory 64m --name $N $BB tail /dev/zero; c wait $N; until_ok sh -c '[ "$(c inspect -f {{.State.OOMKilled}} $N)" = true ]'; c inspect -f '{{.State.OOMKilled}} {{.State.ExitCode}}' $N`,
   },
   {
     title: "--memory: an OOM kill of a child",
@@ -74,7 +74,7 @@ export const confinement: readonly Case[] = [
   {
     title: "--pids-limit",
     quick: true,
-    script: `run --rm --pids-limit 20 $BB sh -c 'for i in $(seq 30); do sleep 1 & done' 2>&1 | grep -c -m 1 "can.t fork"`,
+    script: `run --rm --pids-limit 20 $BB sh -c 'for i in $(seq 30); do sleep 100 & done' 2>&1 | grep -c -m 1 "can.t fork"`,
   },
   {
     title: "--pids-limit that the program just keeps",
@@ -111,7 +111,7 @@ export const confinement: readonly Case[] = [
   {
     title: "--pid container:",
     quick: true,
-    script: `up --name $N $BB sh -c 'sleep 333; true'; sleep 0.4; run --rm --pid container:$N $BB sh -c 'ps -o args | grep -E "^sh|sleep" | grep -v grep | sort | head -n 5; kill -TERM $(pidof sleep)'; c wait $N`,
+    script: `up --name $N $BB sh -c 'sleep 333; true'; until_ok c exec $N pidof sleep >/dev/null; run --rm --pid container:$N $BB sh -c 'ps -o args | grep -E "^sh|sleep" | grep -v grep | sort | head -n 5; kill -TERM $(pidof sleep)'; c wait $N`,
   },
   {
     title: "--pid host: a container's end ends what it started",

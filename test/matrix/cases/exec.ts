@@ -32,7 +32,7 @@ export const exec: readonly Case[] = [
   {
     title: "exec -it",
     quick: true,
-    script: `up --name $N $BB sleep 100; terminal c exec -it $N sh -c 'sleep 0.5; tty; stty size; exit 4'; echo $?`,
+    script: `up --name $N $BB sleep 100; terminal c exec -it $N sh -c 'until stty size 2>&1 | grep -q 101; do sleep 0.1; done; tty; stty size; exit 4'; echo $?`,
   },
   {
     title: "exec -it: ctrl-c",

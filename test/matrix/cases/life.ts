@@ -17,7 +17,7 @@ export const life: readonly Case[] = [
   {
     title: "stop",
     quick: true,
-    script: `up --name $N $BB sh -c 'trap "exit 0" TERM; while :; do sleep 0.1; done'; sleep 0.5; c stop $N >/dev/null; c inspect -f '{{.State.Status}} {{.State.ExitCode}}' $N`,
+    script: `up --name $N $BB sh -c 'trap "exit 0" TERM; echo ready; while :; do sleep 0.1; done'; until_logged ready; c stop -t 60 $N >/dev/null; c inspect -f '{{.State.Status}} {{.State.ExitCode}}' $N`,
   },
   {
     title: "stop of a program that ignores it",
@@ -30,7 +30,7 @@ export const life: readonly Case[] = [
   {
     title: "pause and unpause",
     quick: true,
-    script: `up --name $N $BB sh -c 'i=0; while :; do i=$((i+1)); echo $i >> /n; sleep 0.05; done'; sleep 0.5; c pause $N >/dev/null; c inspect -f '{{.State.Status}}' $N; c exec $N true; c unpause $N >/dev/null; c inspect -f '{{.State.Status}}' $N; a=$(c exec $N tail -n 1 /n); sleep 0.3; b=$(c exec $N tail -n 1 /n); test $b -gt $a; echo $?`,
+    script: `up --name $N $BB sh -c 'i=0; while :; do i=$((i+1)); echo $i >> /n; sleep 0.05; done'; until_ok c exec $N test -s /n; c pause $N >/dev/null; c inspect -f '{{.State.Status}}' $N; c exec $N true; c unpause $N >/dev/null; c inspect -f '{{.State.Status}}' $N; a=$(c exec $N tail -n 1 /n); until_ok c exec $N sh -c 'test $(tail -n 1 /n) -gt '$a; echo $?`,
   },
   {
     title: "stop and kill of a paused container",
@@ -71,7 +71,7 @@ export const life: readonly Case[] = [
     title: "health check: healthy, then unhealthy",
     quick: true,
     clients: ["docker"],
-    script: `up --health-cmd 'test -f /ok' --health-interval 300ms --health-retries 2 --health-timeout 5s --name $N $BB sh -c 'sleep 1; touch /ok; sleep 100'; until_ok sh -c '[ "$(c inspect -f "{{.State.Health.Status}}" $N)" = healthy ]'; echo healthy; c exec $N rm /ok; until_ok sh -c '[ "$(c inspect -f "{{.State.Health.Status}}" $N)" = unhealthy ]'; echo unhealthy`,
+    script: `up --health-cmd 'test -f /ok' --health-interval 300ms --health-retries 2 --health-timeout 60s --name $N $BB sh -c 'sleep 1; touch /ok; sleep 100'; until_ok sh -c '[ "$(c inspect -f "{{.State.Health.Status}}" $N)" = healthy ]'; echo healthy; c exec $N rm /ok; until_ok sh -c '[ "$(c inspect -f "{{.State.Health.Status}}" $N)" = unhealthy ]'; echo unhealthy`,
   },
   {
     title: "health check that takes too long",
@@ -120,7 +120,7 @@ export const life: readonly Case[] = [
   {
     title: "stats",
     quick: true,
-    script: `up --name $N --memory 100m $BB sh -c 'sleep 100 & sleep 101; true'; sleep 1; c stats --no-stream --format '{{.Name}} {{.PIDs}} {{.MemUsage}}' $N | sed 's|[0-9.]*[KM]iB /|SOME /|'`,
+    script: `up --name $N --memory 100m $BB sh -c 'sleep 100 & sleep 101; true'; until_ok sh -c 'c stats --no-stream --format "{{.PIDs}}" $N | grep -qx 3'; c stats --no-stream --format '{{.Name}} {{.PIDs}} {{.MemUsage}}' $N | sed 's|[0-9.]*[KM]iB /|SOME /|'`,
   },
   {
     title: "inspect: pid, cgroup, status",

@@ -35,7 +35,7 @@ export const network: readonly Case[] = [
   {
     title: "--network container:",
     quick: true,
-    script: `up --name $N $BB ${server(81, "same network")}; sleep 0.5; run --rm --network container:$N $BB sh -c 'nc 127.0.0.1 81 < /dev/null; hostname' | sed 's/^[0-9a-f]\\{12\\}$/ID/'`,
+    script: `up --name $N $BB ${server(81, "same network")}; run --rm --network container:$N $BB sh -c 'until nc 127.0.0.1 81 < /dev/null 2>/dev/null; do sleep 0.1; done; hostname' | sed 's/^[0-9a-f]\\{12\\}$/ID/'`,
   },
   {
     title: "--dns, --dns-search, --add-host",

@@ -23,7 +23,7 @@ export const programs: readonly Case[] = [
   {
     title: "-it: a terminal with its size",
     quick: true,
-    script: `terminal run -it --rm $BB sh -c 'sleep 0.5; tty; stty size; test -t 0 && test -t 1 && test -t 2 && echo terminal'`,
+    script: `terminal run -it --rm $BB sh -c 'until stty size 2>&1 | grep -q 101; do sleep 0.1; done; tty; stty size; test -t 0 && test -t 1 && test -t 2 && echo terminal'`,
   },
   {
     title: "-it: typing, and the end of input",
@@ -36,7 +36,7 @@ export const programs: readonly Case[] = [
   {
     title: "-it: ctrl-c",
     quick: true,
-    script: `typed 2 '\\003' | terminal run -it --rm $BB sh -c 'trap "echo caught; exit 7" INT; while :; do sleep 0.1; done' | tr -d '\\r^C'; echo \${PIPESTATUS[1]}`,
+    script: `{ until_ok c exec $N test -e /ready 2>/dev/null; typed 1 '\\003'; } | terminal run -it --rm --name $N $BB sh -c 'trap "echo caught; exit 7" INT; : > /ready; while :; do sleep 0.1; done' | tr -d '\\r^C'; echo \${PIPESTATUS[1]}`,
   },
   {
     title: "-it: job control",
@@ -66,12 +66,12 @@ export const programs: readonly Case[] = [
     title: "--init: orphans are reaped, signals forwarded",
     quick: true,
     clients: ["docker"],
-    script: `up --init --name $N $BB sh -c 'trap "echo term; exit 3" TERM; (sleep 0.1 &); sleep 0.7; ps -o stat | grep -c Z; while :; do sleep 0.1; done'; sleep 1.5; c exec $N sh -c 'cat /proc/1/comm'; c stop -t 5 $N >/dev/null; c logs $N; c inspect -f '{{.State.ExitCode}}' $N`,
+    script: `up --init --name $N $BB sh -c 'trap "echo term; exit 3" TERM; (sleep 0.1 &); sleep 2; ps -o stat | grep -c Z; echo ready; while :; do sleep 0.1; done'; until_logged ready; c exec $N sh -c 'cat /proc/1/comm'; c stop -t 60 $N >/dev/null; c logs $N; c inspect -f '{{.State.ExitCode}}' $N`,
   },
 
   {
     title: "--init in an image with a C library",
-    script: `up --init --name $N $DEB sh -c 'trap "echo term; exit 3" TERM; (sleep 0.1 &); sleep 0.7; ps -o stat | grep -c Z; while :; do sleep 0.1; done'; sleep 1.5; c exec $N sh -c 'cat /proc/1/comm'; c stop -t 5 $N >/dev/null; c logs $N; c inspect -f '{{.State.ExitCode}}' $N`,
+    script: `up --init --name $N $DEB sh -c 'trap "echo term; exit 3" TERM; (sleep 0.1 &); sleep 2; ps -o stat | grep -c Z; echo ready; while :; do sleep 0.1; done'; until_logged ready; c exec $N sh -c 'cat /proc/1/comm'; c stop -t 60 $N >/dev/null; c logs $N; c inspect -f '{{.State.ExitCode}}' $N`,
   },
   { title: "8 containers' output in turn", script: `for i in $(seq 8); do run --rm $BB echo $i; done` },
 ];

@@ -17,7 +17,7 @@ import { makeLibrary, type Behaviour, type DaemonRecord } from "./fake-daemon.js
 const launcher = join(programs, "containerd-shim-tine-v2");
 
 describe("containerd-shim-tine-v2 start", function () {
-  this.timeout(20_000);
+  this.timeout(120_000);
   let folder: string;
   let socketDirectory: string;
   let address: string;
@@ -75,7 +75,7 @@ describe("containerd-shim-tine-v2 start", function () {
       directory: bundle,
       environment: { PATH: process.env["PATH"], TINE_JS: join(folder, "js"), ...options.environment },
       input: options.input ?? Buffer.from(toBinary(BootstrapParamsSchema, params)),
-      limit: 15_000,
+      limit: 60_000,
     });
     return { bundle, result };
   }

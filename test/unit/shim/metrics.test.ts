@@ -56,7 +56,7 @@ describe("metrics", () => {
   });
 
   it("are served by the first of two, after its end by the other, to root alone", async function () {
-    this.timeout(15_000);
+    this.timeout(60_000);
     const folder = mkdtempSync(join(tmpdir(), "tine-metrics-"));
     const path = join(folder, "m.sock");
     const reports: string[] = [];
@@ -87,7 +87,7 @@ describe("metrics", () => {
   });
 
   it("are served by one of eight that find the socket of a daemon that was killed", async function () {
-    this.timeout(15_000);
+    this.timeout(60_000);
     const folder = mkdtempSync(join(tmpdir(), "tine-metrics-"));
     const path = join(folder, "m.sock");
     const listen = `require("net").createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, "SIGKILL"))`;
