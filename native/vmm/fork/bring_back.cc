@@ -14,6 +14,7 @@ namespace {
 
 constexpr int kMadvPopulateWrite = 23;
 constexpr uint64_t kLargestTable = 2 << 20;
+constexpr uint32_t kPassedOver = kVmaShared | kVmaLocked | kVmaWipeOnFork | kVmaDontFork;
 
 // What is resident of [start, end), at most kLargestTable.
 template <class F>
@@ -44,17 +45,19 @@ void bring_back_after_fork(Thread& t) {
     left -= end - start;
     raw(SYS_madvise, to_host({start}).v, end - start, kMadvPopulateWrite);
   };
-  // The code first: every call goes through it.
+  // The stack first, and the code: every call goes through it.
+  space.for_each([&](const Vma& vma) {
+    if (stack < vma.start || stack >= vma.end || !(vma.prot & PROT_WRITE) || (vma.flags & kPassedOver)) return;
+    bring(std::max(vma.start, (stack - kBelowStack) & ~(kPage - 1)), std::min(vma.end, (stack + kAboveStack) & ~(kPage - 1)));
+  });
   space.for_each_changed(bring);
   uint64_t data_end = 0;
   space.for_each([&](const Vma& vma) {
-    if (vma.flags & (kVmaShared | kVmaLocked | kVmaWipeOnFork | kVmaDontFork)) return;
+    if (vma.flags & kPassedOver) return;
     const bool writable = vma.prot & PROT_WRITE;
     // What follows a program's data is data that begins as zeros.
     const bool zeros = writable && !(vma.flags & kVmaFile) && vma.start == data_end;
-    if (writable && stack >= vma.start && stack < vma.end)
-      bring(std::max(vma.start, (stack - kBelowStack) & ~(kPage - 1)), std::min(vma.end, (stack + kAboveStack) & ~(kPage - 1)));
-    else if (translated && writable && !(vma.flags & kVmaJit) && vma.bytes() <= kLargestTable)
+    if (translated && writable && !(vma.flags & kVmaJit) && vma.bytes() <= kLargestTable)
       for_each_resident(vma.start, vma.end, bring);
     else if (vma.flags & kVmaHeap && vma.bytes() <= kLargestHeap)
       bring(vma.start, std::min(vma.end, vma.start + kHeap));

@@ -74,6 +74,9 @@ void give_answers(Thread& thread) {
   arch_put_mask(*thread.vcpu, thread.mask);
   for (int number = 1; number <= kSignals; number++) arch_put_action(*thread.vcpu, number, handlers.action[number - 1]);
   arch_put_answers(*thread.vcpu, known, values);
+  // A thread's first calls are of this kind, and often its only ones.
+  constexpr int kFirstUnseen = 2;
+  arch_let_unseen(*thread.vcpu, kFirstUnseen);
 }
 
 void take_notes(Thread& thread) {
