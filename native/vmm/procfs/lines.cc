@@ -367,9 +367,12 @@ WindowSizes window_sizes(std::string_view host_maps, GuestAddr stack) {
     HostMapping m;
     if (!parse_head(take_until(host_maps, '\n'), m) || !in_window({m.start}) || is_vsyscall(m)) continue;
     const uint64_t bytes = m.end - m.start, start = to_guest({m.start}).v;
+    if (stack.v >= start && stack.v - start < bytes) {
+      sizes.stack = {m.start, m.end};
+      continue;
+    }
     sizes.size += bytes;
-    if (stack.v >= start && stack.v - start < bytes) sizes.stack += bytes;
-    else if (m.perms[1] == 'w' && m.perms[3] == 'p') sizes.data += bytes;
+    if (m.perms[1] == 'w' && m.perms[3] == 'p') sizes.data += bytes;
   }
   return sizes;
 }

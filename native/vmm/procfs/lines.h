@@ -29,18 +29,20 @@ std::string guest_numa_maps(std::string_view host);
 // /proc/PID/auxv where the kernel was not told the guest's: pairs of words without the monitor's addresses.
 std::string guest_auxv(std::string_view host);
 
-// What the guest of another monitor has mapped, as far as the host's maps tell: bytes in all, private and writable ones, and
-// those of the mapping that holds `stack`.
+struct HostRange {
+  uint64_t start, end;
+};
+
+// What the guest of another monitor has mapped, as far as the host's maps tell: bytes in all without the stack, private and writable
+// ones of them, and the mapping that holds `stack`.
 struct WindowSizes {
-  uint64_t size = 0, data = 0, stack = 0;
+  uint64_t size = 0, data = 0;
+  HostRange stack{};  // as host addresses: on the host it is as large as it may become
 };
 WindowSizes window_sizes(std::string_view host_maps, GuestAddr stack);
 
 // The next range of /proc/PID/maps that is the monitor's own, as host addresses ({0, 0}: no more). Returns the text
 // after it.
-struct HostRange {
-  uint64_t start, end;
-};
 std::string_view next_monitor_range(std::string_view host_maps, HostRange& range);
 
 }  // namespace tine

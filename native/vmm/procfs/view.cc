@@ -74,10 +74,11 @@ bool read_beside(Thread& thread, const ProcEntry& entry, const char* name, std::
   return file.good() && procfs_read_all(file.fd(), content);
 }
 
-// The monitor's own resident memory, from pagemap's present bits (Documentation/admin-guide/mm/pagemap.rst: bit 63
-// present, bit 61 page of a file or shared).
+// Documentation/admin-guide/mm/pagemap.rst.
+constexpr uint64_t kPagePresent = 1ull << 63, kPageSwapped = 1ull << 62, kPageOfFile = 1ull << 61;
+
+// The monitor's own resident memory, from pagemap's present bits.
 void add_residence(Thread& thread, const ProcEntry& entry, std::string_view maps, GuestCounts& counts) {
-  constexpr uint64_t kPresent = 1ull << 63, kFile = 1ull << 61;
   const HostFile pagemap(thread, entry, "pagemap");
   if (!pagemap.good()) return;
   std::vector<uint64_t> entries(2048);
@@ -90,8 +91,8 @@ void add_residence(Thread& thread, const ProcEntry& entry, std::string_view maps
                               page * 8);
       if (got <= 0) break;
       for (int64_t n = 0; n < got / 8; n++)
-        if (entries[static_cast<size_t>(n)] & kPresent)
-          (entries[static_cast<size_t>(n)] & kFile ? counts.monitor_file : counts.monitor_anonymous) += kPage;
+        if (entries[static_cast<size_t>(n)] & kPagePresent)
+          (entries[static_cast<size_t>(n)] & kPageOfFile ? counts.monitor_file : counts.monitor_anonymous) += kPage;
       page += static_cast<uint64_t>(got) / 8;
     }
   }
@@ -125,6 +126,22 @@ GuestAddr stack_of(std::string_view stat) {
   return take_number(stat, address) && in_window({address}) ? to_guest({address}) : GuestAddr{0};
 }
 
+// From the lowest page of a stack that was ever touched to its end.
+uint64_t used_stack(Thread& thread, const ProcEntry& entry, const HostRange& stack) {
+  const HostFile pagemap(thread, entry, "pagemap");
+  if (!pagemap.good()) return 0;
+  std::vector<uint64_t> entries(2048);
+  for (uint64_t page = stack.start / kPage; page < stack.end / kPage;) {
+    const uint64_t count = std::min<uint64_t>(entries.size(), stack.end / kPage - page);
+    const int64_t got = raw(SYS_pread64, static_cast<uint64_t>(pagemap.fd()), arg(entries.data()), count * 8, page * 8);
+    if (got <= 0) return 0;
+    for (int64_t n = 0; n < got / 8; n++)
+      if (entries[static_cast<size_t>(n)] & (kPagePresent | kPageSwapped)) return stack.end - (page + static_cast<uint64_t>(n)) * kPage;
+    page += static_cast<uint64_t>(got) / 8;
+  }
+  return 0;
+}
+
 // What the host lets us know of the memory of another monitor's guest.
 void add_others_memory(Thread& thread, const ProcEntry& entry, GuestCounts& counts) {
   std::string maps, stat;
@@ -132,9 +149,9 @@ void add_others_memory(Thread& thread, const ProcEntry& entry, GuestCounts& coun
   if (!read_beside(thread, entry, "maps", maps) || maps.empty() || !read_beside(thread, entry, "stat", stat)) return;
   const WindowSizes sizes = window_sizes(maps, stack_of(stat));
   if (!sizes.size) return;
-  counts.size = sizes.size;
+  counts.stack = used_stack(thread, entry, sizes.stack);
+  counts.size = sizes.size + counts.stack;
   counts.data = sizes.data;
-  counts.stack = sizes.stack;
   counts.has_sizes = true;
   add_residence(thread, entry, maps, counts);
 }

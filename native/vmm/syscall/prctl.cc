@@ -57,6 +57,8 @@ int option_pointers(uint64_t option) {
 
 int64_t prctl_passthrough(Call& call) {
   uint64_t option = static_cast<uint32_t>(call.a[0]);
+  // The counter can be read, and is not to be taken away: that would need a control register of the host's machine.
+  if (option == PR_SET_TSC) return call.a[1] == PR_TSC_ENABLE ? 0 : -EINVAL;
   int pointers = option_pointers(option);
   if (pointers < 0) return -EINVAL;
   uint64_t host[5];

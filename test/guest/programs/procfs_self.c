@@ -39,6 +39,47 @@ static long status_field(const char *name) {
     return at ? atol(at + strlen(name)) : -1;
 }
 
+static long in_status(const char *path, const char *key) {
+    char *line = strstr(read_file(path), key);
+    return line ? atol(line + strlen(key)) : -1;
+}
+
+/// A child's sizes as it sees them itself, and as its parent does.
+static void check_another(void) {
+    long *own = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int go[2];
+    MUST(pipe(go) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        close(go[1]);
+        char *memory = mmap(NULL, 20 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        memset(memory, 1, 20 << 20);
+        own[1] = in_status("/proc/self/status", "VmRSS:");
+        own[2] = in_status("/proc/self/status", "VmData:");
+        own[0] = in_status("/proc/self/status", "VmSize:");
+        char byte;
+        _exit(read(go[0], &byte, 1) == 0 ? 0 : 1);
+    }
+    while (!((volatile long *)own)[0] || task_state(child) != 'S') sleep_ms(1);
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/status", child);
+    const struct { const char *name, *key; long expected; } rows[] = {
+        {"the size of another process", "VmSize:", own[0]}, {"its resident memory", "VmRSS:", own[1]}, {"its data", "VmData:", own[2]}};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        long seen = in_status(path, rows[i].key);
+        check_report(rows[i].name, labs(seen - rows[i].expected) <= 1024, "%ld kB, and to itself %ld kB", seen, rows[i].expected);
+    }
+    unsigned long pages = 0, resident = 0, size = 0;
+    snprintf(path, sizeof path, "/proc/%d/statm", child);
+    MUST(sscanf(read_file(path), "%lu %lu", &pages, &resident) == 2);
+    CHECK("in statm", labs((long)pages * 4 - own[0]) <= 1024 && labs((long)resident * 4 - own[1]) <= 1024);
+    snprintf(path, sizeof path, "/proc/%d/stat", child);
+    MUST(sscanf(strrchr(read_file(path), ')'), ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %*u %lu", &size) == 1);
+    CHECK("in stat", labs((long)(size >> 10) - own[0]) <= 1024);
+    close(go[1]);
+    waitpid(child, NULL, 0);
+}
+
 int main(int argc, char **argv) {
     catch_faults();
     char link[4096] = "", path[4200];
@@ -179,5 +220,6 @@ int main(int argc, char **argv) {
     int pagemap = open("/proc/self/pagemap", O_RDONLY);
     CHECK("pagemap: a present page", pread(pagemap, &page_entry, 8, (off_t)((uintptr_t)memory / PAGE * 8)) == 8 && page_entry >> 63);
     CHECK("pagemap: an absent one", pread(pagemap, &page_entry, 8, (off_t)((uintptr_t)(big + large - PAGE) / PAGE * 8)) == 8 && !(page_entry >> 63));
+    check_another();
     return check_done();
 }
