@@ -108,6 +108,9 @@ bool arch_plan_call_site(CallSite& site, uint32_t number);
 bool arch_exits_are_dear();
 // Asks KVM what processor it offers: before the first machine, and before the question above. 0 or -errno.
 int64_t arch_ask_processor(int kvm_fd);
+// The answer, for the monitor's next image, which takes it instead of asking.
+std::span<const uint8_t> arch_processor();
+void arch_take_processor(std::span<const uint8_t> known);
 // The table of kvm/answers.h in a vCPU's post page: `known` has a bit for each of the values.
 void arch_put_answers(Vcpu& vcpu, uint32_t known, const uint64_t* values);
 void arch_put_answer(Vcpu& vcpu, uint32_t answer, uint64_t value);

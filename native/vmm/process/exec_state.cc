@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "arch/arch.h"
 #include "fork/board.h"
 #include "host/raw.h"
 #include "process/descriptors.h"
@@ -29,7 +30,7 @@ struct Fixed {
   SignalSet mask, ignored;
   uint32_t name_bytes, comm_bytes, seccomp_bytes, container_bytes;
   uint64_t loader_digest;
-  uint32_t loader_bytes, execs;
+  uint32_t loader_bytes, execs, processor_bytes, more_padding;
   uint64_t helper_user, helper_system;
   VdsoLayout vdso_layout;
 };
@@ -82,6 +83,8 @@ int64_t save_exec_state(Thread& t, const Image& image) {
   f.container_bytes = static_cast<uint32_t>(container.size());
   f.loader_digest = p.loader_sites.digest;
   f.loader_bytes = static_cast<uint32_t>(p.loader_sites.sites.size() * sizeof(uint32_t));
+  const std::span<const uint8_t> processor = arch_processor();
+  f.processor_bytes = static_cast<uint32_t>(processor.size());
   f.execs = p.shares_memory ? 1 : board.execs + 1;  // else the board is the parent's
   std::vector<uint8_t> bytes;
   append(bytes, &f, sizeof f);
@@ -90,6 +93,7 @@ int64_t save_exec_state(Thread& t, const Image& image) {
   append(bytes, filters.data(), filters.size());
   append(bytes, container.data(), container.size());
   append(bytes, p.loader_sites.sites.data(), f.loader_bytes);
+  append(bytes, processor.data(), processor.size());
   int64_t fd = raw(SYS_memfd_create, arg("tine-exec"), MFD_CLOEXEC);
   if (is_error(fd)) return fd;
   if (raw(SYS_write, static_cast<uint64_t>(fd), arg(bytes.data()), bytes.size()) != static_cast<int64_t>(bytes.size())) {
@@ -103,7 +107,7 @@ int64_t save_exec_state(Thread& t, const Image& image) {
 bool load_exec_state(int fd, Thread& t, ExecState& state) {
   Fixed f;
   if (raw(SYS_pread64, static_cast<uint64_t>(fd), arg(&f), sizeof f, 0) != sizeof f || f.magic != kMagic) return false;
-  std::vector<uint8_t> rest(f.name_bytes + f.comm_bytes + f.seccomp_bytes + f.container_bytes + f.loader_bytes);
+  std::vector<uint8_t> rest(f.name_bytes + f.comm_bytes + f.seccomp_bytes + f.container_bytes + f.loader_bytes + f.processor_bytes);
   if (raw(SYS_pread64, static_cast<uint64_t>(fd), arg(rest.data()), rest.size(), sizeof f) != static_cast<int64_t>(rest.size())) return false;
   raw(SYS_close, static_cast<uint64_t>(fd));
   Process& p = *t.process;
@@ -143,6 +147,8 @@ bool load_exec_state(int fd, Thread& t, ExecState& state) {
   p.loader_sites.digest = f.loader_digest;
   p.loader_sites.sites.resize(f.loader_bytes / sizeof(uint32_t));
   if (f.loader_bytes) std::memcpy(p.loader_sites.sites.data(), at, f.loader_bytes);
+  at += f.loader_bytes;
+  arch_take_processor({at, f.processor_bytes});
   state.has_interpreter = f.has_interpreter;
   state.has_binary = f.has_binary;
   state.preserves_argv0 = f.preserves_argv0;

@@ -6,6 +6,8 @@ namespace tine {
 bool arch_plan_call_site(CallSite&, uint32_t) { return false; }
 bool arch_exits_are_dear() { return false; }
 int64_t arch_ask_processor(int) { return 0; }
+std::span<const uint8_t> arch_processor() { return {}; }
+void arch_take_processor(std::span<const uint8_t>) {}
 // Nothing is posted, so nothing is answered in the stub.
 void arch_put_answers(Vcpu&, uint32_t, const uint64_t*) {}
 void arch_put_answer(Vcpu&, uint32_t, uint64_t) {}

@@ -4,7 +4,9 @@
 #include <cpuid.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 
 #include "arch/arch.h"
@@ -33,10 +35,15 @@ struct CpuidBuffer {
   uint32_t count = 0, padding = 0;
   kvm_cpuid_entry2 entries[256];
 };
-CpuidBuffer cpuid_table;
-bool cpuid_ready = false;
-uint64_t enabled_xcr0 = 0;
-bool exits_are_dear = false;
+// What KVM says of the processor. A program that is executed next need not ask again.
+struct Processor {
+  uint64_t enabled_xcr0 = 0;
+  bool known = false, exits_are_dear = false;
+  CpuidBuffer cpuid;
+};
+Processor processor;
+CpuidBuffer& cpuid_table = processor.cpuid;
+uint64_t& enabled_xcr0 = processor.enabled_xcr0;
 
 uint64_t host_xcr0() {
   uint32_t low, high;
@@ -63,7 +70,7 @@ bool has_virtualization(uint32_t features) {
 }
 
 int64_t load_cpuid(int kvm_fd) {
-  if (cpuid_ready) return 0;
+  if (processor.known) return 0;
   cpuid_table.count = 256;
   int64_t result = raw(SYS_ioctl, kvm_fd, kGetSupportedCpuid, arg(&cpuid_table));
   if (is_error(result)) return result;
@@ -76,7 +83,7 @@ int64_t load_cpuid(int kvm_fd) {
     if (entry.function == 1) {
       uint32_t a, b, c, d;
       __cpuid(1, a, b, c, d);
-      exits_are_dear = (c & bit_HYPERVISOR) && !has_virtualization(c);
+      processor.exits_are_dear = (c & bit_HYPERVISOR) && !has_virtualization(c);
       entry.ebx = (entry.ebx & 0x0000ffff) | (b & 0xffff0000);
       entry.ecx |= 1u << 27;  // OSXSAVE
     }
@@ -95,7 +102,7 @@ int64_t load_cpuid(int kvm_fd) {
     if (entry.function >= 0x80000002 && entry.function <= 0x80000004)
       __cpuid(entry.function, entry.eax, entry.ebx, entry.ecx, entry.edx);
   }
-  cpuid_ready = true;
+  processor.known = true;
   return 0;
 }
 
@@ -118,8 +125,12 @@ kvm_segment segment(uint16_t selector, uint8_t type, uint8_t dpl, bool code64) {
 kvm_segment user_code_segment() { return segment(USER_CS, 0xb, 3, true); }
 kvm_segment user_data_segment() { return segment(USER_DS, 0x3, 3, false); }
 
-bool arch_exits_are_dear() { return exits_are_dear; }
+bool arch_exits_are_dear() { return processor.exits_are_dear; }
 int64_t arch_ask_processor(int kvm_fd) { return load_cpuid(kvm_fd); }
+std::span<const uint8_t> arch_processor() {
+  return {reinterpret_cast<const uint8_t*>(&processor), offsetof(Processor, cpuid.entries) + cpuid_table.count * sizeof *cpuid_table.entries};
+}
+void arch_take_processor(std::span<const uint8_t> known) { std::memcpy(&processor, known.data(), std::min(known.size(), sizeof processor)); }
 
 uint64_t x86_enabled_xcr0() { return enabled_xcr0; }
 
