@@ -13,6 +13,13 @@ int main(void) {
   return memory[5];
 }
 `;
+const overflow = `
+#include <limits.h>
+int main(int count, char** words) {
+  int most = INT_MAX;
+  return most + count == 0 && words;
+}
+`;
 const race = `
 #include <pthread.h>
 #include <stdio.h>
@@ -40,6 +47,7 @@ describe("sanitizers", function () {
     for (const [name, source, sanitizer] of [
       ["address", useAfterFree, "address"],
       ["thread", race, "thread"],
+      ["undefined", overflow, "undefined"],
     ] as const) {
       await writeFile(join(folder, `${name}.c`), source);
       await check([
@@ -59,7 +67,12 @@ describe("sanitizers", function () {
 
   /** Exit status, output, and the report's last line, which names the place. */
   async function findings(command: readonly string[], options: string): Promise<unknown[]> {
-    const environment = { ...process.env, ASAN_OPTIONS: options, TSAN_OPTIONS: options };
+    const environment = {
+      ...process.env,
+      ASAN_OPTIONS: options,
+      TSAN_OPTIONS: options,
+      UBSAN_OPTIONS: options,
+    };
     const result: CommandResult = await capture(command, { environment, limit: 60_000 });
     return [result.status, result.stdout, /^SUMMARY: .*$/m.exec(result.stderr)?.[0]];
   }
@@ -67,6 +80,7 @@ describe("sanitizers", function () {
   for (const [name, options, expected] of [
     ["address", "detect_leaks=0:exitcode=9", /heap-use-after-free .*address\.c:6 in main$/],
     ["thread", "exitcode=9", /data race .*thread\.c:6 in run$/],
+    ["undefined", "print_summary=1:halt_on_error=1", /undefined-behavior .*undefined\.c:5/],
   ] as const) {
     it(`a program built with -fsanitize=${name} reports the same place as on Linux`, async () => {
       const program = join(folder, name);

@@ -77,21 +77,24 @@ describe("between Create and Start", () => {
 
   it("hooks that belong to the start wait for it, and the others do not", async () => {
     await using containerd = await ContractContainerd.start();
-    const names = ["createRuntime", "createContainer", "startContainer", "poststop"];
+    const names = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
     const { container, folder } = await withFolder(containerd, ["true"], names);
     const log = async (): Promise<string[]> => {
       const text = await readFile(join(folder, "log"), "utf8").catch(() => "");
       return text.split("\n").filter((line) => line !== "");
     };
+    // runc before 1.2 runs this one when it has made the container, later ones when the program runs.
+    const others = async (): Promise<string[]> => (await log()).filter((name) => name !== "poststart");
     await container.create();
     await sleep(200);
-    assert.deepEqual(await log(), ["createRuntime", "createContainer"]);
+    assert.deepEqual(await others(), ["prestart", "createRuntime", "createContainer"]);
     const waiting = container.wait();
     await container.start();
     await waiting;
-    assert.deepEqual(await log(), ["createRuntime", "createContainer", "startContainer"]);
+    assert.deepEqual(await others(), ["prestart", "createRuntime", "createContainer", "startContainer"]);
     await container.delete();
-    assert.deepEqual(await log(), names);
+    assert.deepEqual((await log()).sort(), names.sort());
+    assert.equal((await log()).at(-1), "poststop");
   });
 
   it("the shim's death is the waiting process's end", async () => {

@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { readlink } from "node:fs/promises";
+import { check } from "../harness/command.js";
+import { NetworkNamespace } from "../harness/network-namespace.js";
+import { ContractContainerd } from "./client.js";
+
+describe("what a specification says of a container's surroundings", () => {
+  it("holds: oomScoreAdj, sysctl, propagation, additional groups, limits, noNewPrivileges", async () => {
+    await using containerd = await ContractContainerd.start();
+    const script = [
+      "cat /proc/self/oom_score_adj /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/kernel/msgmax",
+      "awk '$5 == \"/mnt\" { print ($7 ~ /^shared:/) }' /proc/self/mountinfo",
+      "id -G; ulimit -Sc; ulimit -Hc; ulimit -Sn; grep NoNewPrivs /proc/self/status; umask",
+    ].join("; ");
+    const result = await containerd.run({
+      args: ["sh", "-c", script],
+      change: ({ process, linux, mounts }) => {
+        mounts.push({
+          destination: "/mnt",
+          type: "bind",
+          source: "/var/tmp",
+          options: ["rbind", "ro", "rshared"],
+        });
+        Object.assign(process, { oomScoreAdj: 321, noNewPrivileges: true });
+        Object.assign(process.user, { additionalGids: [0, 7, 4321], umask: 0o27 });
+        process.rlimits.push({ type: "RLIMIT_CORE", soft: 512, hard: 1024 });
+        Object.assign(linux, {
+          rootfsPropagation: "shared",
+          sysctl: { "net.ipv4.ip_unprivileged_port_start": "77", "kernel.msgmax": "9000" },
+        });
+      },
+    });
+    assert.deepEqual(result, {
+      status: 0,
+      stdout: "321\n77\n9000\n1\n0 7 4321\n1\n2\n1024\nNoNewPrivs:\t1\n0027\n",
+      stderr: "",
+    });
+  });
+
+  it("holds: a network that is there already", async () => {
+    await using network = await NetworkNamespace.create();
+    const { stdout } = await check(network.command("readlink", "/proc/self/ns/net"));
+    await using containerd = await ContractContainerd.start();
+    const result = await containerd.run({
+      args: ["readlink", "/proc/self/ns/net"],
+      change: ({ linux }) => {
+        for (const namespace of linux.namespaces)
+          if (namespace.type === "network") namespace.path = `/run/netns/${network.name}`;
+      },
+    });
+    assert.deepEqual(result, { status: 0, stdout, stderr: "" });
+  });
+
+  it("holds: another container's processes, which may be seen and signalled", async () => {
+    await using containerd = await ContractContainerd.start();
+    const first = await containerd.container({ args: ["sleep", "4321"], streams: "none" });
+    const pid = await first.create();
+    const waiting = first.wait();
+    await first.start();
+    const join = { pid: `/proc/${pid}/ns/pid`, ipc: `/proc/${pid}/ns/ipc`, uts: `/proc/${pid}/ns/uts` };
+    const expected = await Promise.all(Object.values(join).map((path) => readlink(path)));
+    const own = "for name in pid ipc uts; do readlink /proc/self/ns/$name; done";
+    const script = `${own}; tr '\\0' ' ' </proc/1/cmdline; kill -0 1; echo $?; hostname`;
+    const result = await containerd.run({
+      args: ["sh", "-c", script],
+      change: ({ linux }) => {
+        for (const namespace of linux.namespaces) {
+          const path = join[namespace.type as keyof typeof join] as string | undefined;
+          if (path !== undefined) namespace.path = path;
+        }
+      },
+    });
+    assert.equal(result.status, 0, result.stderr);
+    const lines = result.stdout.split("\n");
+    assert.deepEqual(lines.slice(0, 4), [...expected, "sleep 4321 0"]);
+    await first.kill(9);
+    assert.equal((await waiting).exitStatus, 137);
+  });
+});
