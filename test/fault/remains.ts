@@ -11,9 +11,13 @@ export interface Remains {
   readonly jails: readonly string[];
 }
 
-/** What is left of containers whose ids begin with `prefix`. */
-export async function remainsOf(containerd: PrivateContainerd, prefix: string): Promise<Remains> {
-  const bundles = join(containerd.folder, "state/io.containerd.runtime.v2.task/tine-test");
+/** What is left of containers of containerd's namespace whose ids begin with `prefix`. */
+export async function remainsOf(
+  containerd: PrivateContainerd,
+  prefix: string,
+  namespace = "tine-test",
+): Promise<Remains> {
+  const bundles = join(containerd.folder, "state/io.containerd.runtime.v2.task", namespace);
   const [processes, mounts, groups] = await Promise.all([
     processesOf(prefix),
     readFile("/proc/self/mounts", "utf8"),

@@ -12,16 +12,18 @@ import type { NetworkNamespace } from "./network-namespace.js";
 export interface DockerPrograms {
   readonly dockerd: string;
   readonly docker: string;
-  /** A folder with docker-proxy and docker-init, put first in dockerd's PATH. */
-  readonly folder: string;
+  /** Folders with docker-proxy and docker-init, put first in dockerd's PATH. */
+  readonly folders: readonly string[];
+}
+
+/** What is below `usr` of a folder that Debian's packages docker.io and docker-cli were unpacked in. */
+export function unpackedDocker(root: string): DockerPrograms {
+  const [system, own] = [join(root, "usr/sbin"), join(root, "usr/bin")];
+  return { dockerd: join(system, "dockerd"), docker: join(own, "docker"), folders: [system, own] };
 }
 
 /** What the package docker.io installs. */
-export const installedDocker: DockerPrograms = {
-  dockerd: "/usr/sbin/dockerd",
-  docker: "/usr/bin/docker",
-  folder: "/usr/sbin",
-};
+export const installedDocker = unpackedDocker("/");
 
 /** Milliseconds a dockerd gets to answer after its start. */
 const startLimit = 30_000;
@@ -90,7 +92,7 @@ export class PrivateDocker implements AsyncDisposable {
     const { folder } = this;
     const log = openSync(join(folder, "dockerd.log"), "a");
     const environment = { ...process.env };
-    environment["PATH"] = [this.programs.folder, environment["PATH"] ?? ""].join(delimiter);
+    environment["PATH"] = [...this.programs.folders, environment["PATH"] ?? ""].join(delimiter);
     const [program = "", ...args] = this.network.command(
       ...this.alone(),
       this.programs.dockerd,

@@ -1,16 +1,15 @@
-import { mkdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { check } from "../harness/command.js";
 import { PrivateContainerd } from "../harness/containerd.js";
 import { Crictl, podConfiguration } from "../harness/crictl.js";
 import { Ctr, runc, tine } from "../harness/ctr.js";
-import { PrivateDocker } from "../harness/docker.js";
 import { busyboxImage, debianImage, pauseImage } from "../harness/image.js";
 import { Nerdctl } from "../harness/nerdctl.js";
 import { NetworkNamespace } from "../harness/network-namespace.js";
 import { PrivateKubernetes } from "../harness/kubernetes.js";
 import { cache, programs, repository } from "../harness/paths.js";
 import type { Client } from "./cases/case.js";
+import { startDockers } from "./dockers.js";
 import type { Side } from "./side.js";
 
 /** One client with both runtimes. */
@@ -28,12 +27,7 @@ export interface Clients {
   stop(): Promise<void>;
 }
 
-/** Where Debian's package puts it. */
-const composePlugin = "usr/libexec/docker/cli-plugins/docker-compose";
-const busyboxName = "tine.test/busybox:matrix";
-const applicationName = "tine.test/application:matrix";
 const applicationPackages = ["postgresql", "python3-psycopg2", "python3-redis", "redis-server"];
-const debianName = "tine.test/debian:matrix";
 
 /** A containerd among the clients: its version, its packages' folder and its configuration's version. */
 interface OtherContainerd {
@@ -132,59 +126,14 @@ export async function startClients(names: readonly string[]): Promise<Clients> {
     // The Go modules do not know their own versions: those are fetch-clients.sh's.
     const versions: Record<string, string> = {};
     const below = `${await firstLine("containerd", "--version")}, ${await firstLine("runc", "--version")}`;
-    const add = (name: string, side: Omit<Side, "runtime" | "network">, plain: string = runc): void => {
+    const add = (name: string, side: Omit<Side, "runtime" | "network">): void => {
       const common = { ...side, network: network.command() };
-      sides.push({ name, runc: { ...common, runtime: plain }, tine: { ...common, runtime: tine } });
+      sides.push({ name, runc: { ...common, runtime: runc }, tine: { ...common, runtime: tine } });
     };
-    if (wants("docker-28")) {
-      const system = join(folder, "docker-28/usr/sbin");
-      const docker28 = join(folder, "docker-28/usr/bin/docker");
-      const docker28Programs = { dockerd: join(system, "dockerd"), docker: docker28, folder: system };
-      const plugins = join(containerd.folder, "docker-client/cli-plugins");
-      await mkdir(plugins, { recursive: true });
-      await symlink(join(folder, "compose", composePlugin), join(plugins, "docker-compose"));
-      const withCompose = ["env", `DOCKER_CONFIG=${join(plugins, "..")}`];
-      const docker = use(await PrivateDocker.start(containerd, network, docker28Programs));
-      await docker.import(busybox, busyboxName);
-      await docker.import(debian, debianName);
-      await docker.import(application, applicationName);
-      const images = { busybox: busyboxName, debian: debianName, application: applicationName };
-      versions["docker-28"] = `${await firstLine(docker28Programs.dockerd, "--version")}; ${below}`;
-      add(
-        "docker-28",
-        { client: "docker", command: [...withCompose, ...docker.command()], ...images },
-        "runc",
-      );
-    }
-    if (wants("docker-28-userns")) {
-      const system = join(folder, "docker-28/usr/sbin");
-      const mapped = {
-        dockerd: join(system, "dockerd"),
-        docker: join(folder, "docker-28/usr/bin/docker"),
-        folder: system,
-      };
-      const own = use(await NetworkNamespace.create());
-      const mappedBelow = use(await PrivateContainerd.start({ network: own }));
-      const range = "games:100000:65536\n";
-      const docker = use(
-        await PrivateDocker.start(mappedBelow, own, mapped, { "userns-remap": "games" }, range),
-      );
-      await docker.import(busybox, busyboxName);
-      await docker.import(debian, debianName);
-      const side = {
-        client: "docker-userns" as const,
-        command: docker.command(),
-        busybox: busyboxName,
-        debian: debianName,
-        network: own.command(),
-      };
-      versions["docker-28-userns"] =
-        `${await firstLine(mapped.dockerd, "--version")} with userns-remap; ${below}`;
-      sides.push({
-        name: "docker-28-userns",
-        runc: { ...side, runtime: "runc" },
-        tine: { ...side, runtime: tine },
-      });
+    const images = { busybox, debian, application };
+    for (const docker of await startDockers(wants, { images, use })) {
+      versions[docker.sides.name] = `${docker.version}; ${below}`;
+      sides.push(docker.sides);
     }
     if (wants("nerdctl")) {
       const nerdctl = use(await Nerdctl.prepare(containerd, network, join(folder, "bin/nerdctl")));

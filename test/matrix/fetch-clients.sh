@@ -1,10 +1,14 @@
 #!/bin/sh
-# Brings the clients that Debian's release does not have into FOLDER: bin/nerdctl, bin/crictl, kubernetes-1.36/, docker-28/,
-# containerd-*/ and compose/.
+# Brings the clients that Debian's release does not have, and one docker that a machine with a newer one has not, into
+# FOLDER: bin/nerdctl, bin/crictl, kubernetes-1.36/, docker-*/, containerd-*/ and compose/.
 # What is there already is kept.
 set -eu
 folder=$1
 mkdir -p "$folder/bin"
+source=
+lists=
+trap 'rm -rf $source $lists' EXIT
+trap 'exit 1' HUP INT TERM
 export CGO_ENABLED=0
 
 # The Go that is at hand: modules may name a newer patch release.
@@ -68,10 +72,12 @@ if [ ! -x "$folder/kubernetes-1.36/kubelet" ]; then
 fi
 
 # A containerd that no release of Debian has, where Debian's packages would put it.
-if [ ! -x "$folder/containerd-2.4/usr/bin/containerd" ]; then
+if [ ! -x "$folder/containerd-2.4/usr/bin/containerd-stress" ]; then
   echo "building containerd 2.4"
   copy_module github.com/containerd/containerd/v2@v2.4.2
-  for name in ctr containerd-shim-runc-v2 containerd; do
+  # It wants to be allowed a hundred thousand files, more than some machines let anybody have.
+  sed -i 's/uint64(100000)/uint64(10000)/' "$source/cmd/containerd-stress/rlimit_unix.go"
+  for name in ctr containerd-shim-runc-v2 containerd containerd-stress; do
     build_there "$folder/containerd-2.4/usr/bin/$name" "./cmd/$name" -p 2 -ldflags \
       "-s -w -X github.com/containerd/containerd/v2/version.Version=2.4.2"
   done
@@ -107,6 +113,8 @@ END
   mv "$folder/$name.part" "$folder/$name"
   rm -rf "$lists"
 }
+unpack bookworm docker-20.10 docker.io
+unpack trixie docker-26 docker.io docker-cli
 unpack sid docker-28 docker.io docker-cli
 unpack trixie containerd-1.7 containerd
 unpack sid containerd-2.1 containerd

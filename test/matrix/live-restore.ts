@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { capture, check } from "../harness/command.js";
 import { PrivateContainerd } from "../harness/containerd.js";
 import { runc, tine } from "../harness/ctr.js";
-import { PrivateDocker } from "../harness/docker.js";
+import { PrivateDocker, unpackedDocker } from "../harness/docker.js";
 import { busyboxImage } from "../harness/image.js";
 import { NetworkNamespace } from "../harness/network-namespace.js";
 import { cache } from "../harness/paths.js";
@@ -21,13 +21,7 @@ async function lifeWithoutDockerd(runtime: string): Promise<Map<string, unknown>
   const seen = new Map<string, unknown>();
   await using network = await NetworkNamespace.create();
   await using containerd = await PrivateContainerd.start({ network });
-  const folder = join(cache, "clients/docker-28");
-  const system = join(folder, "usr/sbin");
-  const programs = {
-    dockerd: join(system, "dockerd"),
-    docker: join(folder, "usr/bin/docker"),
-    folder: system,
-  };
+  const programs = unpackedDocker(join(cache, "clients/docker-28"));
   await using docker = await PrivateDocker.start(containerd, network, programs, { "live-restore": true });
   await docker.import(await busyboxImage(), image);
   const call = async (...args: string[]): Promise<readonly [number, string, string]> => {

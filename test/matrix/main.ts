@@ -16,6 +16,7 @@ import { installationResults } from "./installation.js";
 import { crowdResults } from "./crowd.js";
 import { liveRestoreResults } from "./live-restore.js";
 import { keepResults, type CaseResult } from "./results.js";
+import { stressResults } from "./stress.js";
 import { upgradeResults } from "./upgrade.js";
 import { runCase, type Side } from "./side.js";
 
@@ -35,6 +36,12 @@ for (const [signal, number] of [
 try {
   for (const client of clients.sides) {
     for (const [section, testCase] of casesFor(client)) {
+      const lack = testCase.lacks?.[client.runc.client];
+      if (lack !== undefined) {
+        const { title } = testCase;
+        results.push({ client: client.name, section, title, outcome: "not-offered", reason: lack });
+        continue;
+      }
       const runc = await timed(testCase, client.runc);
       const tine = await timed(testCase, client.tine);
       const same = isDeepStrictEqual(tine.result, runc.result);
@@ -57,23 +64,26 @@ try {
   await clients.stop();
   await rm(folder, { recursive: true, force: true });
 }
-const versions = { ...clients.versions };
-if (pattern === undefined && (names === undefined || names.split(",").includes("debian-package"))) {
-  const { version, cases } = await installationResults();
-  versions["debian-package"] = version;
-  results.push(...cases);
-}
-if (pattern === undefined && (names === undefined || names.split(",").includes("upgrade"))) {
-  versions["upgrade"] = "containerd 1.6, 1.7, 2.1 and 2.4 one after the other, as above";
-  results.push(...(await upgradeResults()));
-}
-if (pattern === undefined && (names === undefined || names.split(",").includes("live-restore"))) {
-  versions["live-restore"] = "docker 28 with live-restore, on containerd 1.6";
-  results.push(...(await liveRestoreResults()));
-}
-if (pattern === undefined && (names === undefined || names.split(",").includes("crowd"))) {
-  versions["crowd"] = "ctr, eight at once, on containerd 1.6";
-  results.push(...(await crowdResults()));
+const versions: Record<string, string> = { ...clients.versions };
+/** Columns that are more than cases of a client: each a program of its own. */
+const runs: Readonly<Record<string, { about: string; results: () => Promise<readonly CaseResult[]> }>> = {
+  "debian-package": {
+    about:
+      "the package of `npm run package` on a minimal Debian, with Debian's containerd 1.6 and docker 20.10",
+    results: installationResults,
+  },
+  upgrade: {
+    about: "containerd 1.6, 1.7, 2.1 and 2.4 one after the other, as above",
+    results: upgradeResults,
+  },
+  "live-restore": { about: "docker 28 with live-restore, on containerd 1.6", results: liveRestoreResults },
+  crowd: { about: "ctr, eight at once, on containerd 1.6", results: crowdResults },
+  "containerd-stress": { about: "containerd-stress 2.4 on containerd 2.4", results: stressResults },
+};
+for (const [name, { about, results: run }] of Object.entries(runs)) {
+  if (pattern !== undefined || (names !== undefined && !names.split(",").includes(name))) continue;
+  versions[name] = about;
+  results.push(...(await run()));
 }
 await keepResults({ clients: versions, cases: results }, pattern === undefined);
 const different = results.filter(({ outcome }) => outcome === "different").length;

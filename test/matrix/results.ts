@@ -7,8 +7,11 @@ export interface CaseResult {
   readonly client: string;
   readonly section: string;
   readonly title: string;
-  /** `same`: as under runc in the same run. `known`: otherwise, for the reason given. */
-  readonly outcome: "same" | "known" | "different";
+  /**
+   * `same`: as under runc in the same run. `known`: otherwise, for the reason given. `not-offered`: the client has no
+   * such thing, whatever the runtime.
+   */
+  readonly outcome: "same" | "known" | "different" | "not-offered";
   readonly reason?: string;
 }
 
@@ -51,7 +54,9 @@ export async function keepResults(results: Results, whole: boolean): Promise<voi
   await writeFile(pagePath, compatibilityPage(all));
 }
 
-const marks = { same: "yes", known: "differs", different: "**no**" } as const;
+const marks = { same: "yes", known: "differs", different: "**no**", "not-offered": "–" } as const;
+
+const notes = { known: "Known differences", "not-offered": "What a client does not offer" } as const;
 
 /** docs/compatibility.md. */
 export function compatibilityPage({ clients, cases }: Results): string {
@@ -61,7 +66,7 @@ export function compatibilityPage({ clients, cases }: Results): string {
     "",
     "Made by `npm run test:matrix` from test/matrix/results.json; do not edit. Each line is something that somebody does with a",
     "client: the same script ran with runc and with Tine, and *yes* says that output, errors and exit status were the same.",
-    "A dash: the client does not offer it, or the case is not for it. `docker build` uses dockerd's own runtime, not Tine.",
+    "A dash: the client does not offer it (why: at the end). `docker build` uses dockerd's own runtime, not Tine.",
     "The installation has no runc beside it: *yes* says that it was as it should be.",
     "",
     ...names.map((name) => `- **${name}**: ${clients[name] ?? ""}`),
@@ -85,16 +90,17 @@ export function compatibilityPage({ clients, cases }: Results): string {
       lines.push(`| ${title.replaceAll("|", "\\|")} | ${cells.join(" | ")} |`);
     }
   }
-  const reasons = new Map(
-    cases.filter(({ outcome }) => outcome === "known").map(({ title, reason }) => [title, reason]),
-  );
-  if (reasons.size > 0) {
-    lines.push(
-      "",
-      "## Known differences",
-      "",
-      ...[...reasons].map(([title, why]) => `- ${title}: ${why ?? ""}`),
-    );
+  for (const [outcome, heading] of Object.entries(notes)) {
+    const noted = cases.filter((result) => result.outcome === outcome);
+    if (noted.length === 0) continue;
+    const clientsOf = (title: string): string =>
+      noted
+        .filter((result) => result.title === title)
+        .map(({ client }) => client)
+        .join(", ");
+    const reasons = new Map(noted.map(({ title, reason }) => [title, reason ?? ""]));
+    const items = [...reasons].map(([title, why]) => `- ${title} (${clientsOf(title)}): ${why}`);
+    lines.push("", `## ${heading}`, "", ...items);
   }
   return `${lines.join("\n")}\n`;
 }

@@ -91,9 +91,10 @@ function comparable({ status, stdout, stderr }: CommandResult): CommandResult {
       // What a terminal shows of an end of input that was typed.
       .replaceAll("^@", "")
       // What clients say now and then: nerdctl of containerd's version and of containers that end while it looks,
-      // docker 20.10 of its own waiting, containerd 2.2 and later of the host's control groups.
+      // docker 20.10 of its own waiting, containerd 2.1 and later of the host's control groups and of its
+      // own configuration.
       .replaceAll(
-        /^TIME level=(warning|error) msg="(failed to (parse the containerd version|inspect NetNS|remove hosts file)|forward signal child exited|error waiting for container: context canceled|DEPRECATION: The support for cgroup v1).*\n/gm,
+        /^TIME level=(warning|error) msg="(failed to (parse the containerd version|inspect NetNS|remove hosts file)|forward signal child exited|error waiting for container: context canceled|DEPRECATION: The (support for cgroup v1|`bin_dir` property)).*\n/gm,
         "",
       )
       .replaceAll("\r\n", "\n");

@@ -18,6 +18,8 @@ export interface Case {
   readonly script: string;
   /** The clients that offer what the case uses; docker and nerdctl unless given. */
   readonly clients?: readonly Client[];
+  /** Which of them do not offer it after all, and what they say or do instead. */
+  readonly lacks?: Readonly<Partial<Record<Client, string>>>;
   /** Milliseconds for one side of it; 60,000 unless given. */
   readonly limit?: number;
   /** Whether `npm test` runs it too. */

@@ -65,6 +65,5 @@ export const exec: readonly Case[] = [
   {
     title: "exec: children outlive it",
     script: `up --name $N $BB sleep 100; c exec $N sh -c 'sleep 77 >/dev/null 2>&1 & echo started'; c exec $N ps -o args | grep -c 'sleep 77'`,
-    clients: ["docker"],
   },
 ];

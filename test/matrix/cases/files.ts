@@ -44,12 +44,16 @@ export const files: readonly Case[] = [
   {
     title: "--log-driver none",
     script: `up --log-driver none --name $N $BB echo x; c wait $N; c logs $N`,
-    clients: ["docker"],
   },
   {
     title: "--log-driver local, json-file with a limit",
-    script: `up --log-driver local --name $N $BB seq 3; c wait $N; c logs $N; up --log-driver json-file --log-opt max-size=10k --log-opt max-file=2 --name $N-j $BB seq 5000; c wait $N-j; c logs $N-j | tail -n 1`,
     clients: ["docker"],
+    script: `up --log-driver local --name $N $BB seq 3; c wait $N; c logs $N; up --log-driver json-file --log-opt max-size=10k --log-opt max-file=2 --name $N-j $BB seq 5000; c wait $N-j; c logs $N-j | tail -n 1`,
+  },
+  {
+    title: "--log-driver local, json-file with a limit",
+    clients: ["nerdctl"],
+    script: `up --log-driver local --name $N-l $BB true; up --log-driver json-file --log-opt max-size=10k --log-opt max-file=2 --name $N $BB seq 5000; c wait $N; until_ok sh -c 'c logs $N | tail -n 1 | grep 5000'`,
   },
   {
     title: "a file of 100 MB",

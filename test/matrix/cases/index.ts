@@ -9,6 +9,7 @@ import { life } from "./life.js";
 import { network } from "./network.js";
 import { pods } from "./pods.js";
 import { programs } from "./programs.js";
+import { shimKilled } from "./shim-killed.js";
 import { userNamespace } from "./user-namespace.js";
 
 /** All cases, in the order of docs/compatibility.md. */
@@ -24,4 +25,5 @@ export const sections: Readonly<Record<string, readonly Case[]>> = {
   Pods: pods,
   Kubernetes: kubernetes,
   "containerd's own ctr": ctr,
+  "The shim is killed (kill -9)": shimKilled,
 };

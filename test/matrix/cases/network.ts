@@ -47,7 +47,7 @@ export const network: readonly Case[] = [
   },
   {
     title: "network connect and disconnect",
-    clients: ["docker"],
+    lacks: { nerdctl: "no such command" },
     script: `c network create $N-net >/dev/null; up --name $N $BB sleep 100; c network connect $N-net $N; c exec $N ls /sys/class/net; c network disconnect $N-net $N; c exec $N ls /sys/class/net; c rm -f $N >/dev/null; c network rm $N-net >/dev/null`,
   },
   {
