@@ -51,6 +51,23 @@ const steps: readonly { title: string; script: string; expected: string }[] = [
     expected: "two\n",
   },
   {
+    title: "tine setup shows, applies and takes back what containerd's configuration needs",
+    script:
+      "tine setup containerd --print | grep -c runtimes.tine; tine setup containerd --apply >/dev/null && grep -rl runtimes.tine /etc/containerd; tine setup containerd --undo >/dev/null; grep -rl runtimes.tine /etc/containerd; echo $?",
+    expected: "1\n/etc/containerd/config.toml\n1\n",
+  },
+  {
+    title: "Debian's docker, with Tine in runc's place",
+    script: `mkdir /opt/tine-as-runc && ln -s $(command -v containerd-shim-tine-v2) /opt/tine-as-runc/containerd-shim-runc-v2
+PATH=/opt/tine-as-runc:$PATH containerd --address /run/other.sock --root /var/lib/other --state /run/other >/tmp/other.log 2>&1 &
+dockerd --containerd /run/other.sock --iptables=false --ip6tables=false --bridge=none >/tmp/docker.log 2>&1 &
+for i in $(seq 200); do docker version >/dev/null 2>&1 && break; sleep 0.1; done
+tar -c -C / bin/busybox | docker import - busybox >/dev/null
+docker run --rm --network none busybox /bin/busybox sh -c 'echo $((6 * 7)); exit 7'; echo $?
+docker run -d --network none --name three busybox /bin/busybox sleep 1000 >/dev/null; tine ps --quiet | wc -l; docker rm -f three; tine ps --quiet | wc -l`,
+    expected: "42\n7\n1\nthree\n0\n",
+  },
+  {
     title: "removed, it leaves nothing",
     script: "dpkg -P tine >/dev/null; ls -d /usr/lib/tine /usr/bin/tine* /etc/tine 2>/dev/null; echo $?",
     expected: "2\n",
@@ -66,7 +83,7 @@ export async function installationResults(): Promise<CaseResult[]> {
     const npm = ["npm", "run", "--silent", "package", "--", folder];
     const made = (await check(npm, { directory: repository, limit: 600_000 })).stdout.trim().split("\n");
     const root = join(folder, "root");
-    const image = await debianImage(["containerd", "runc"], console.log);
+    const image = await debianImage(["busybox-static", "containerd", "docker.io", "runc"], console.log);
     await check(["mkdir", root]);
     await unpackImage(image, root);
     await copyFile(made.find((path) => path.endsWith(".deb")) ?? "", join(root, "root/tine.deb"));
@@ -77,7 +94,7 @@ export async function installationResults(): Promise<CaseResult[]> {
     ];
     const script = steps.map((step) => `echo "=== ${step.title}"\n${step.script}`).join("\n");
     const clean = { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C.UTF-8" };
-    const { stdout } = await check([...enter, "bash", "-c", script], { environment: clean, limit: 120_000 });
+    const { stdout } = await check([...enter, "bash", "-c", script], { environment: clean, limit: 240_000 });
     const found = new Map(
       stdout
         .split("=== ")

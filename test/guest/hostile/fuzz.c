@@ -47,13 +47,24 @@ static long argument(void) {
     }
 }
 
+/// A /dev/null of its own where it may make one: as root it would give the machine's to somebody else (fchown, fchmod).
+static int open_null(void) {
+    char name[64];
+    snprintf(name, sizeof name, "/tmp/null.%d", (int)getpid());
+    if (syscall(SYS_mknodat, AT_FDCWD, name, S_IFCHR | 0666, 1 << 8 | 3)) return getuid() == 0 ? memfd_create("null", 0) : open("/dev/null", O_RDWR);
+    int null = open(name, O_RDWR);
+    unlink(name);
+    return null;
+}
+
 static int attack(void *seed) {
     state = (uint64_t)(uintptr_t)seed * 2654435761u + 88172645463325252ull;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     struct rlimit address = {1ull << 36, 1ull << 36}, file = {1 << 20, 1 << 20};
     setrlimit(RLIMIT_FSIZE, &file), setrlimit(RLIMIT_AS, &address);
     if (chdir("/tmp")) return 1;
-    int null = open("/dev/null", O_RDWR);
+    int null = open_null();
+    if (null < 0) return 1;
     dup2(null, 0), dup2(null, 1), dup2(null, 2);
     areas[0] = map_pages(4, PROT_READ | PROT_WRITE), areas[1] = map_pages(4, PROT_READ), areas[2] = map_pages(4, PROT_NONE), areas[3] = map_pages(4, PROT_READ | PROT_WRITE);
     for (size_t i = 0; i < 4 * PAGE / 8; i++) ((uint64_t *)areas[0])[i] = (uint64_t)argument();

@@ -6,7 +6,7 @@ import http.server, os, socketserver, time
 import psycopg2, redis
 cache = redis.Redis(host="cache")
 def patiently(make):
-    for attempt in range(200):
+    for attempt in range(900):
         try:
             return make()
         except Exception:
@@ -70,10 +70,10 @@ export APP R
 export const compose: readonly Case[] = [
   {
     title: "web, PostgreSQL and redis serve requests",
-    limit: 180_000,
+    limit: 300_000,
     script: `${setUp}
 p up --detach >$D/up 2>&1; echo $?
-until_ok ask || until_ok ask || { tail -5 $D/up; p logs 2>&1 | tail -20; }
+until_ok ask || until_ok ask || until_ok ask || until_ok ask || { tail -5 $D/up; p logs 2>&1 | tail -20; }
 for i in $(seq 20); do ask >$D/last; done; cat $D/last
 p exec -T web sh -c 'echo in web; exit 5'; echo $?
 p logs web 2>/dev/null | grep -c 'served /page'
