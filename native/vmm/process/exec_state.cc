@@ -1,6 +1,8 @@
 #include "process/exec_state.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -38,6 +40,39 @@ struct Fixed {
 void append(std::vector<uint8_t>& to, const void* from, size_t bytes) {
   const auto* p = static_cast<const uint8_t*>(from);
   to.insert(to.end(), p, p + bytes);
+}
+
+// A descriptor from which the bytes can be read once. A pipe, since a file is held to the guest's RLIMIT_FSIZE; what no pipe
+// has room for is in a file all the same.
+int64_t readable_once(const std::vector<uint8_t>& bytes) {
+  const auto size = static_cast<int64_t>(bytes.size());
+  int32_t ends[2];
+  if (!is_error(raw(SYS_pipe2, arg(ends), O_CLOEXEC | O_NONBLOCK))) {
+    const int64_t written = raw(SYS_write, static_cast<uint64_t>(ends[1]), arg(bytes.data()), bytes.size());
+    raw(SYS_close, static_cast<uint64_t>(ends[1]));
+    if (written == size) return ends[0];
+    raw(SYS_close, static_cast<uint64_t>(ends[0]));
+  }
+  const int64_t fd = raw(SYS_memfd_create, arg("tine-exec"), MFD_CLOEXEC);
+  if (is_error(fd)) return fd;
+  if (raw(SYS_write, static_cast<uint64_t>(fd), arg(bytes.data()), bytes.size()) == size) {
+    raw(SYS_lseek, static_cast<uint64_t>(fd), 0, SEEK_SET);
+    return fd;
+  }
+  raw(SYS_close, static_cast<uint64_t>(fd));
+  return -ENOMEM;
+}
+
+bool read_all(int fd, void* to, size_t bytes) {
+  auto* at = static_cast<uint8_t*>(to);
+  while (bytes) {
+    const int64_t got = raw(SYS_read, static_cast<uint64_t>(fd), arg(at), bytes);
+    if (got == -EINTR) continue;
+    if (got <= 0) return false;
+    at += got;
+    bytes -= static_cast<size_t>(got);
+  }
+  return true;
 }
 
 }  // namespace
@@ -94,21 +129,17 @@ int64_t save_exec_state(Thread& t, const Image& image) {
   append(bytes, container.data(), container.size());
   append(bytes, p.loader_sites.sites.data(), f.loader_bytes);
   append(bytes, processor.data(), processor.size());
-  int64_t fd = raw(SYS_memfd_create, arg("tine-exec"), MFD_CLOEXEC);
+  const int64_t fd = readable_once(bytes);
   if (is_error(fd)) return fd;
-  if (raw(SYS_write, static_cast<uint64_t>(fd), arg(bytes.data()), bytes.size()) != static_cast<int64_t>(bytes.size())) {
-    raw(SYS_close, static_cast<uint64_t>(fd));
-    return -ENOMEM;
-  }
   int64_t owned = own_descriptor(p, static_cast<int>(fd), kStatePlace, false);
   return is_error(owned) ? owned : 0;
 }
 
 bool load_exec_state(int fd, Thread& t, ExecState& state) {
   Fixed f;
-  if (raw(SYS_pread64, static_cast<uint64_t>(fd), arg(&f), sizeof f, 0) != sizeof f || f.magic != kMagic) return false;
+  if (!read_all(fd, &f, sizeof f) || f.magic != kMagic) return false;
   std::vector<uint8_t> rest(f.name_bytes + f.comm_bytes + f.seccomp_bytes + f.container_bytes + f.loader_bytes + f.processor_bytes);
-  if (raw(SYS_pread64, static_cast<uint64_t>(fd), arg(rest.data()), rest.size(), sizeof f) != static_cast<int64_t>(rest.size())) return false;
+  if (!read_all(fd, rest.data(), rest.size())) return false;
   raw(SYS_close, static_cast<uint64_t>(fd));
   Process& p = *t.process;
   p.stack_limit = f.stack;

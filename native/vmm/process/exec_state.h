@@ -1,4 +1,4 @@
-// What an exec carries over into the monitor's next image, in a memfd at a fixed place of the descriptor block.
+// What an exec carries over into the monitor's next image, behind a descriptor at a fixed place of the descriptor block.
 #pragma once
 #include <string>
 #include <vector>

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/limits.h>
 #include <sys/auxv.h>
+#include <sys/ioctl.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 
@@ -355,8 +356,8 @@ void start_fresh(const Options& options, char** program, char** envp) { on_own_s
 
 bool is_exec_image() {
   int fd = exec_descriptor();
-  char byte;
-  return fd >= 0 && raw(SYS_pread64, static_cast<uint64_t>(fd - kSelfPlace + kStatePlace), arg(&byte), 1, 0) == 1;
+  int32_t bytes = 0;
+  return fd >= 0 && !raw(SYS_ioctl, static_cast<uint64_t>(fd - kSelfPlace + kStatePlace), FIONREAD, arg(&bytes)) && bytes > 0;
 }
 
 void start_after_exec(char** argv, char** envp) {

@@ -1,6 +1,8 @@
 // kinds: static dynamic
 // What an exec keeps and what it resets; exec from a thread that is not the first one.
 #include "check.h"
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/time.h>
@@ -134,6 +136,31 @@ static int deep(void *unused) {
     return 96;
 }
 
+/// What an exec carries over is not held to the size that files may have.
+static int without_files(void *unused) {
+    (void)unused;
+    struct rlimit none = {0, 0};
+    setrlimit(RLIMIT_FSIZE, &none);
+    char *const arguments[] = {"exec_state", "--count", "3", self, NULL};
+    execv(self, arguments);
+    return 96;
+}
+
+/// Nor is there too much of it: a hundred thousand bytes of filters.
+static int with_filters(void *unused) {
+    (void)unused;
+    static struct sock_filter program[4096];
+    for (int i = 0; i < 4095; i++) program[i] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0);
+    program[4095] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    const struct sock_fprog filter = {4096, program};
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    for (int i = 0; i < 3; i++)
+        if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter)) return 94;
+    char *const arguments[] = {"exec_state", "--count", "2", self, NULL};
+    execv(self, arguments);
+    return 96;
+}
+
 int main(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "--after") == 0) return after_exec(argv);
     if (argc > 1 && strcmp(argv[1], "--count") == 0) {
@@ -151,5 +178,7 @@ int main(int argc, char **argv) {
     check_child("exec from another thread", threaded, NULL, "exit 0");
     check_child("a failed exec leaves the threads", failing, NULL, "exit 0");
     check_child("forty execs in a row", deep, NULL, "exit 7");
+    check_child("exec where no file may be written", without_files, NULL, "exit 7");
+    check_child("exec with many filters", with_filters, NULL, "exit 7");
     return check_done();
 }
