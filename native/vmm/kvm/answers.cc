@@ -105,6 +105,12 @@ void take_actions(Thread& thread) {
 
 void share_actions(Thread& thread) { arch_drop_answers(*thread.vcpu, bit(Answer::kBlockedActions)); }
 
+void mend_action(Process& process, uint64_t number) {
+  if (number < 1 || number > kSignals) return;
+  Guard guard(process.handlers->lock);
+  answer_action(process, static_cast<int>(number));
+}
+
 void answer_mask(Thread& thread) {
   if (answers(*thread.process)) arch_put_mask(*thread.vcpu, thread.mask);
 }

@@ -28,6 +28,8 @@ void share_actions(Thread& thread);
 void forget_notes(Thread& thread);
 // The action of a signal changed. With the handlers' lock held.
 void answer_action(Process& process, int number);
+// The stub may have begun to change the action of `number`, and has not come to the end of it.
+void mend_action(Process& process, uint64_t number);
 // The thread's mask changed.
 void answer_mask(Thread& thread);
 // The heap's end changed. With the space's lock held.

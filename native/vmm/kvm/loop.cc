@@ -1,5 +1,6 @@
 // The run loop: enter the guest, see why it left, serve it, go on.
 #include <signal.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #include <cerrno>
@@ -40,14 +41,15 @@ void serve_system_call(Thread& t) {
   }
   note_call_exit(t);
   note_call_site(t, arch_call_return(vcpu), number);
+  Call call{t, number, {}};
+  guest_call_arguments(vcpu, call.a);
   if (t.pending) {
-    // The signal came before the call: its handler runs first, then the call is made.
+    // The signal came before the call: its handler runs first, then the call is made, if the handler does not jump elsewhere.
+    if (number == SYS_rt_sigaction) mend_action(*t.process, static_cast<uint32_t>(call.a[0]));
     rewind_guest_call(vcpu, number);
     return;
   }
   t.fault_ip = 0;
-  Call call{t, number, {}};
-  guest_call_arguments(vcpu, call.a);
   t.call_interrupted = false;
   finish_call(t, number, serve(call));
 }

@@ -32,7 +32,10 @@ int64_t sys_rt_sigaction(Call& c) {
   GuestAction wanted;
   if (c.a[1]) {
     if (number == SIGKILL || number == SIGSTOP) return -EINVAL;
-    if (!get(wanted, c.ptr(1))) return -EFAULT;
+    if (!get(wanted, c.ptr(1))) {
+      mend_action(*c.thread.process, number);
+      return -EFAULT;
+    }
   }
   SignalHandlers& handlers = *c.thread.process->handlers;
   GuestAction old;

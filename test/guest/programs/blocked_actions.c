@@ -53,7 +53,13 @@ static int errors(UNUSED void *unused) {
     memcpy(pages + PAGE - 32, &wanted, sizeof wanted);
     for (int i = 0; i < 40; i++) {
         if (change(SIGTERM, (struct action *)8, NULL) != -1 || errno != EFAULT) return 1;
+        struct action before, after, another = plain(0, 1 << 22);
+        change(SIGTERM, NULL, &before);
+        struct action half = {1, RESTORER, 0, 0};
+        memcpy(pages + PAGE - 16, &half, 16);
         if (change(SIGTERM, (struct action *)(pages + PAGE - 16), NULL) != -1 || errno != EFAULT) return 2;
+        memcpy(pages + PAGE - 32, &wanted, sizeof wanted);
+        if (change(SIGUSR2, &another, NULL) || change(SIGTERM, NULL, &after) || !same(&before, &after)) return 12;
         if (change(SIGTERM, (struct action *)0xffffffff81000000, NULL) != -1 || errno != EFAULT) return 3;
         if (change(SIGTERM, (struct action *)0xffffff0000001800, NULL) != -1 || errno != EFAULT) return 4;
         if (change(SIGTERM, (struct action *)0x7ffffffffff8, NULL) != -1 || errno != EFAULT) return 5;
