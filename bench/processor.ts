@@ -28,7 +28,11 @@ gcc -O2 -c big.c
 
 /** Work that hardly leaves the processor. */
 const work: Readonly<Record<string, readonly string[]>> = {
-  "1.5 GB from head to openssl through a pipe, 4 KiB at a time": ["bash", "-c", "head -c 1500000000 /dev/zero | openssl dgst -sha256"],
+  "1.5 GB from head to openssl through a pipe, 4 KiB at a time": [
+    "bash",
+    "-c",
+    "head -c 1500000000 /dev/zero | openssl dgst -sha256",
+  ],
   "python3: JSON and regular expressions": ["python3", "-c", python],
   "gcc -O2 of 1500 functions": ["bash", "-c", compile],
 };
