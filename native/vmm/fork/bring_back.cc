@@ -1,6 +1,6 @@
 // The pages that both sides of a fork write first. The host's fork leaves them shared and write-protected, and where the
 // page tables are shadowed every one comes back by itself, twice if it is read before it is written, at 40 µs each. Made the
-// process's own in bulk they cost half a microsecond and come back eight at a time (memory/write_key.h). They are few: the
+// process's own in bulk they cost one to three and come back eight at a time (memory/write_key.h). They are few: the
 // stack's end and the data of the program and its libraries. A translator looks everything that it does up in tables of
 // its own, by hashes, so that both sides touch most pages of them.
 #include <algorithm>

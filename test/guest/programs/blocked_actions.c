@@ -15,6 +15,12 @@ static long change(int number, const struct action *wanted, struct action *old) 
 
 static struct action plain(uint64_t flags, uint64_t mask) { return (struct action){0, flags | RESTORER, 0x1234567, mask}; }
 
+static void block_all(void) {
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+}
+
 static bool same(const struct action *a, const struct action *b) { return memcmp(a, b, sizeof *a) == 0; }
 
 /// Sets every signal's default again, with a mask of its own, and finds in each what was there before.
@@ -88,9 +94,8 @@ static int unknown_flags(UNUSED void *unused) {
 
 /// Those that the default ignores are dropped when it is set, also where it was the default before.
 static int dropped(UNUSED void *unused) {
-    sigset_t set, pending;
-    sigfillset(&set);
-    sigprocmask(SIG_SETMASK, &set, NULL);
+    sigset_t pending;
+    block_all();
     for (int i = 0; i < 40; i++) {
         static const int ignored[] = {SIGCHLD, SIGCONT, SIGURG, SIGWINCH};
         for (int j = 0; j < 4; j++) {
@@ -178,11 +183,10 @@ static int changes_of_kind(UNUSED void *unused) {
 
 /// Set while they are blocked, actions hold once the signals come.
 static int blocked_changes(UNUSED void *unused) {
-    sigset_t all, none, pending;
-    sigfillset(&all);
+    sigset_t none, pending;
     sigemptyset(&none);
     for (int i = 1; i < 40; i++) {
-        sigprocmask(SIG_SETMASK, &all, NULL);
+        block_all();
         struct action handled = {(uint64_t)(uintptr_t)catch, 0, 0, 0}, ignored = {1, 0, 0, 0}, now;
         struct sigaction with_restorer = {.sa_handler = catch};
         sigaction(SIGUSR2, &with_restorer, NULL);
@@ -202,13 +206,13 @@ static int blocked_changes(UNUSED void *unused) {
         sigprocmask(SIG_SETMASK, &none, NULL);
         if (caught != 1) return 6;
         // Ignored while it is blocked, and never pending: nothing comes, and nobody dies.
-        sigprocmask(SIG_SETMASK, &all, NULL);
+        block_all();
         if (change(SIGUSR1, &ignored, NULL)) return 7;
         sigprocmask(SIG_SETMASK, &none, NULL);
         raise(SIGUSR1);
         if (caught != 1) return 8;
     }
-    sigprocmask(SIG_SETMASK, &all, NULL);
+    block_all();
     struct action wanted = plain(0, 0);
     change(SIGUSR1, &wanted, NULL);
     raise(SIGUSR1);
@@ -219,9 +223,7 @@ static int blocked_changes(UNUSED void *unused) {
 /// A fault comes all the same where it is handled, and kills where it is blocked.
 static int blocked_fault(void *handled) {
     struct sigaction action = {.sa_handler = catch}, once = {.sa_handler = SIG_DFL, .sa_flags = (int)SA_RESETHAND};
-    sigset_t all;
-    sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, NULL);
+    block_all();
     sigaction(SIGSEGV, handled ? &action : &once, NULL);
     volatile int *volatile nowhere = (volatile int *)8;
     *nowhere = 1;
@@ -239,9 +241,7 @@ static int dies_in_the_middle(UNUSED void *unused) {
 
 /// What a vfork child set before it was killed is not its parent's.
 static int killed_child(UNUSED void *unused) {
-    sigset_t all;
-    sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, NULL);
+    block_all();
     for (int i = 0; i < 20; i++) {
         int status = -1, pid = clone(dies_in_the_middle, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, NULL);
         if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status)) return 1;
@@ -254,9 +254,7 @@ static int killed_child(UNUSED void *unused) {
 
 /// Ignored while it is blocked, in the program that is executed next.
 static int executes(UNUSED void *unused) {
-    sigset_t all;
-    sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, NULL);
+    block_all();
     for (int number = 34; number < 64; number++) {
         struct action ignored = {1, 0, 0, 0};
         change(number, &ignored, NULL);
@@ -296,9 +294,7 @@ static struct {
 } blocked;
 
 static int with_all_blocked(UNUSED void *unused) {
-    sigset_t all;
-    sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, NULL);
+    block_all();
     return blocked.run(blocked.argument);
 }
 

@@ -11,6 +11,13 @@
     .set CPUID_TABLE, 1536        # kCpuidTable, kCpuidAny, kCpuidEnd in machine.h
     .set CPUID_ANY, -1
     .set CPUID_END, -2
+# The monitor looks at a pointer (8 below) that is NULL or not in the user's half.
+    .macro ask_outside_users_half pointer
+    mov \pointer, %rcx
+    sub $1, %rcx
+    shr $47, %rcx
+    jnz 8f
+    .endm
     .balign 4096
 tine_stub:
     cmpl $0, POST+124(%rip)       # known: is anything answered here?
@@ -122,10 +129,7 @@ tine_stub_answering:              # from here all three may change
     jnz 11f
     cmp $8, %r10
     jne 8f
-    mov %rdx, %rcx                # in the user's half, not NULL
-    sub $1, %rcx
-    shr $47, %rcx
-    jnz 8f
+    ask_outside_users_half %rdx
     mov %edi, %ecx
     dec %ecx
     cmp $63, %ecx
@@ -160,10 +164,7 @@ tine_stub_answering:              # from here all three may change
     jne 8f
     test %rdx, %rdx
     jnz 8f
-    mov %r10, %rcx                # in the user's half, not NULL
-    sub $1, %rcx
-    shr $47, %rcx
-    jnz 8f
+    ask_outside_users_half %r10
     mov POST+216(%rip), %rax
     mov %rax, (%r10)
     mov POST+224(%rip), %rax
@@ -221,7 +222,7 @@ tine_stub_answering:              # from here all three may change
     orl $1, POST+192(%rip)        # nobody is answered from what is half there
     mov (%rsi), %rax
     mov %rax, (%r11)
-    mov $0xdc000807, %eax         # the flags that there are
+    mov $0xdc000807, %eax         # the flags that there are: kKnownFlags, signal/calls.cc
     and 8(%rsi), %rax
     mov %rax, 8(%r11)
     mov 16(%rsi), %rax
@@ -239,10 +240,7 @@ tine_stub_answering:              # from here all three may change
     jnz 8f
     cmp $8, %r10
     jne 8f
-    mov %rdx, %rcx                # in the user's half, not NULL
-    sub $1, %rcx
-    shr $47, %rcx
-    jnz 8f
+    ask_outside_users_half %rdx
     mov POST+264(%rip), %rax
     mov %rax, (%rdx)
     xor %eax, %eax
