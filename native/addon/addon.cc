@@ -10,6 +10,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
     tine::exportDescriptors(env, exports);
     tine::exportSockets(env, exports);
     tine::exportMounts(env, exports);
+    tine::exportMappedMounts(env, exports);
     tine::exportLookup(env, exports);
     return exports;
 }

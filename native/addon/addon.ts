@@ -99,6 +99,24 @@ export interface Addon {
     directory: string,
   ): Promise<void>;
   /**
+   * The same with other users than on disk.
+   *
+   * @param users - lines of /proc/PID/uid_map
+   * @param groups - lines of /proc/PID/gid_map
+   * @param lower - the lower layers of an overlay, which are mapped then; else what is mounted is
+   */
+  mountMapped(
+    source: string,
+    target: string,
+    type: string,
+    flags: number,
+    data: string,
+    directory: string,
+    users: string,
+    groups: string,
+    lower: readonly string[],
+  ): Promise<void>;
+  /**
    * Unmounts everything mounted at `target`, on a thread of its own. Nothing
    * mounted, or no such directory, is no error.
    */

@@ -66,6 +66,7 @@ void exportWatches(Napi::Env env, Napi::Object exports);
 void exportDescriptors(Napi::Env env, Napi::Object exports);
 void exportSockets(Napi::Env env, Napi::Object exports);
 void exportMounts(Napi::Env env, Napi::Object exports);
+void exportMappedMounts(Napi::Env env, Napi::Object exports);
 void exportLookup(Napi::Env env, Napi::Object exports);
 
 }  // namespace tine

@@ -5,10 +5,13 @@ import { CommandLineError, parseOptions, type Command } from "./command.js";
 import { runningContainers, type RunningContainer } from "../jail/running.js";
 import { table } from "./table.js";
 import { processTree, type TreeEntry } from "./process-tree.js";
+import { duration, size } from "./units.js";
+import { forksOf, type ForkCount } from "../resources/figures.js";
 
 const details = `Each container's id, containerd namespace, first process, number of processes and memory, and below it its
 processes as a tree: the host's pid, bytes in memory, bytes of those that no other process shares (what a fork
-shares with its parent until one of them writes is not its own), command line.
+shares with its parent until one of them writes is not its own), the forks that it has made and what one of them took
+on average, command line. tine stats tells more of forks.
 `;
 
 /** `tine ps`: the containers that run, with their processes. */
@@ -32,8 +35,12 @@ export const psCommand: Command = {
   },
 };
 
+interface ListedProcess extends TreeEntry {
+  readonly forks: ForkCount;
+}
+
 interface Listed extends RunningContainer {
-  readonly processes: readonly TreeEntry[];
+  readonly processes: readonly ListedProcess[];
 }
 
 async function withProcesses(container: RunningContainer): Promise<Listed> {
@@ -41,22 +48,25 @@ async function withProcesses(container: RunningContainer): Promise<Listed> {
   const pids = await ContainerResources.of(container.pid)
     .processes()
     .catch(() => []);
-  return { ...container, processes: processTree(pids) };
+  const processes = processTree(pids).map((entry) => ({ ...entry, forks: forksOf([entry.pid]) }));
+  return { ...container, processes };
 }
 
 function listing(containers: readonly Listed[]): string {
-  const lines = [["CONTAINER", "NAMESPACE", "PID", "PROCESSES", "MEMORY", "OWN", "COMMAND"]];
+  const lines = [["CONTAINER", "NAMESPACE", "PID", "PROCESSES", "MEMORY", "OWN", "FORKS", "EACH", "COMMAND"]];
   for (const { id, namespace = "-", pid, processes } of containers) {
     const own = processes.reduce((sum, entry) => sum + entry.own, 0);
-    lines.push([id.slice(0, 32), namespace, String(pid), String(processes.length), "", size(own), ""]);
+    const whole = [id.slice(0, 32), namespace, String(pid), String(processes.length), "", size(own)];
+    lines.push([...whole, ...forkCells(forksOf(processes.map((entry) => entry.pid))), ""]);
     for (const entry of processes) {
       const command = `${"  ".repeat(entry.depth)}${entry.command}`;
-      lines.push(["", "", String(entry.pid), "", size(entry.resident), size(entry.own), command]);
+      const cells = ["", "", String(entry.pid), "", size(entry.resident), size(entry.own)];
+      lines.push([...cells, ...forkCells(entry.forks), command]);
     }
   }
   return table(lines);
 }
 
-function size(bytes: number): string {
-  return bytes < 10 * 1024 * 1024 ? `${Math.round(bytes / 1024)}K` : `${Math.round(bytes / 1024 / 1024)}M`;
+function forkCells({ count, seconds }: ForkCount): [count: string, each: string] {
+  return [String(count), count === 0 || seconds === undefined ? "-" : duration(seconds / count)];
 }

@@ -8,6 +8,7 @@ import { figuresOf, type ContainerFigures } from "../resources/figures.js";
 import { CommandLineError, ownFailure, parseOptions, type Command } from "./command.js";
 import { monitor } from "./installation.js";
 import { table } from "./table.js";
+import { duration, size } from "./units.js";
 
 const details = `Of each container that runs, or of ID alone: CPU time, memory and processes as its control group counts them, and
 the forks of the processes that live: how many, the time of one on average, what nine of ten took at most (to a
@@ -139,15 +140,4 @@ function callTable({ id, calls }: Listed, names: ReadonlyMap<number, string>): s
     call.seconds === undefined ? "-" : duration(call.seconds / (call.exits + call.posted)),
   ]);
   return `\n${id}\n${table([["CALL", "EXIT", "POSTED", "TIME", "EACH"], ...rows])}`;
-}
-
-/** Three digits and a unit. */
-function duration(seconds: number): string {
-  if (seconds >= 1) return `${seconds.toPrecision(seconds >= 1000 ? Math.ceil(Math.log10(seconds)) : 3)} s`;
-  if (seconds >= 1e-3) return `${(seconds * 1e3).toPrecision(3)} ms`;
-  return `${(seconds * 1e6).toPrecision(3)} µs`;
-}
-
-function size(bytes: number): string {
-  return bytes < 10 * 1024 * 1024 ? `${Math.round(bytes / 1024)}K` : `${Math.round(bytes / 1024 / 1024)}M`;
 }

@@ -68,6 +68,18 @@ export interface MountCall {
   readonly data: string;
   /** The directory that relative paths in `data` start from; empty for none. */
   readonly directory: string;
+  /** Whose files they are instead of those on disk's; absent where they stay theirs. */
+  readonly mapped?: MappedOwners;
+}
+
+/** Owners as a user namespace sees them. */
+export interface MappedOwners {
+  /** Lines of /proc/PID/uid_map. */
+  readonly users: string;
+  /** Lines of /proc/PID/gid_map. */
+  readonly groups: string;
+  /** The lower layers of an overlay. */
+  readonly lower: readonly string[];
 }
 
 /** Sorts a mount's options, and makes an overlay's paths relative when there are too many for a page. */
@@ -75,7 +87,9 @@ export function mountCall(mount: Mount): MountCall {
   let flags = 0;
   const propagation: number[] = [];
   const data: string[] = [];
+  const [users, groups] = ["uidmap=", "gidmap="].map((name) => mappings(mount.options, name));
   for (const option of mount.options) {
+    if (/^[ug]idmap=/.test(option)) continue;
     const flag = FLAGS.get(option);
     const propagates = PROPAGATION.get(option);
     if (flag !== undefined) {
@@ -90,7 +104,26 @@ export function mountCall(mount: Mount): MountCall {
     flags |= MS_BIND;
   }
   const { options, directory } = shortened(mount.type, data);
-  return { flags, propagation, data: options.join(","), directory };
+  // As containerd has it: only both of them mean anything.
+  const mapped = users !== undefined && groups !== undefined && { users, groups, lower: lowerLayers(mount) };
+  return { flags, propagation, data: options.join(","), directory, ...(mapped && { mapped }) };
+}
+
+/** `CONTAINER:HOST:SIZE,…` as the kernel takes it. */
+function mappings(options: readonly string[], name: string): string | undefined {
+  const text = options.find((option) => option.startsWith(name))?.slice(name.length);
+  if (text === undefined) return undefined;
+  if (!/^\d+:\d+:\d+(,\d+:\d+:\d+)*$/.test(text))
+    throw new RuntimeError("failed", `failed to mount rootfs component: invalid option ${name}${text}`);
+  return text
+    .split(",")
+    .map((range) => `${range.replaceAll(":", " ")}\n`)
+    .join("");
+}
+
+function lowerLayers({ type, options }: Mount): readonly string[] {
+  const lower = type === "overlay" ? options.find((option) => option.startsWith("lowerdir=")) : undefined;
+  return lower === undefined ? [] : lower.slice("lowerdir=".length).split(":");
 }
 
 /**
@@ -102,14 +135,19 @@ export function mountCall(mount: Mount): MountCall {
 export async function mountRoot(root: string, mounts: readonly Mount[]): Promise<void> {
   try {
     for (const mount of mounts) {
-      const { flags, propagation, data, directory } = mountCall(mount);
+      const { flags, propagation, data, directory, mapped } = mountCall(mount);
       const target = mount.target === "" ? root : `${root}/${mount.target}`;
       const type = mount.type === "bind" ? "" : mount.type;
       try {
         if (Buffer.byteLength(data) > LONGEST_OPTIONS) {
           throw new Error("the options do not fit a page");
         }
-        await addon.mount(mount.source, target, type, flags, data, directory);
+        if (mapped === undefined) await addon.mount(mount.source, target, type, flags, data, directory);
+        else {
+          const { users, groups, lower } = mapped;
+          const { source } = mount;
+          await addon.mountMapped(source, target, type, flags, data, directory, users, groups, lower);
+        }
         // The first call of a bind mount ignores every flag but MS_REC.
         if ((flags & MS_BIND) !== 0 && (flags & MS_RDONLY) !== 0) {
           await addon.mount("", target, "", flags | MS_REMOUNT, "", "");

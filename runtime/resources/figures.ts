@@ -3,11 +3,15 @@ import { strategies, type Strategy } from "../fork/strategy.js";
 import { ContainerResources } from "./container-resources.js";
 import { usageOf, type Usage } from "./usage.js";
 
-/** What the processes that live have made of forks. */
-export interface ForkFigures {
+/** Forks that processes have made. */
+export interface ForkCount {
   readonly count: number;
   /** What those took, from the call to the child's first word; undefined where the processor's clock is not known. */
   readonly seconds: number | undefined;
+}
+
+/** What the processes that live have made of forks. */
+export interface ForkFigures extends ForkCount {
   /** What half of them took at most, nine of ten, and 99 of 100; undefined without forks, and as `seconds`. */
   readonly percentiles: ForkPercentiles | undefined;
   /** Bytes that were copied at once, not left shared, for those processes that came from forks. */
@@ -60,6 +64,18 @@ function readIfThere(pid: number): Figures[] {
   }
 }
 
+/** The forks of those of the processes that live. */
+export function forksOf(pids: readonly number[]): ForkCount {
+  return forkCount(pids.flatMap(readIfThere));
+}
+
+function forkCount(figures: readonly Figures[]): ForkCount {
+  return {
+    count: figures.reduce((sum, { forks }) => sum + forks, 0),
+    seconds: figures.reduce<number | undefined>((sum, { forkSeconds }) => plus(sum, forkSeconds), 0),
+  };
+}
+
 function forkFigures(figures: readonly Figures[]): ForkFigures {
   const found: Partial<Record<Exclude<Strategy, "auto">, number>> = {};
   for (const { asked, translated } of figures) {
@@ -68,8 +84,7 @@ function forkFigures(figures: readonly Figures[]): ForkFigures {
     found[strategy] = (found[strategy] ?? 0) + 1;
   }
   return {
-    count: figures.reduce((sum, { forks }) => sum + forks, 0),
-    seconds: figures.reduce<number | undefined>((sum, { forkSeconds }) => plus(sum, forkSeconds), 0),
+    ...forkCount(figures),
     percentiles: percentilesOf(figures.flatMap(({ forkTimes }) => forkTimes)),
     copiedBytes: figures.reduce((sum, { copied }) => sum + copied, 0),
     strategies: found,

@@ -60,6 +60,14 @@ export class Daemon implements AsyncDisposable {
     }
   }
 
+  /** Ends it without asking. */
+  async kill(): Promise<void> {
+    if (!this.running) return;
+    const ended = new Promise<void>((resolve) => this.process.once("exit", () => resolve()));
+    this.process.kill("SIGKILL");
+    await ended;
+  }
+
   /** Asks it to end, and ends it when it does not. */
   async stop(): Promise<void> {
     if (!this.running) return;

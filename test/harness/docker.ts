@@ -7,6 +7,7 @@ import { capture, check } from "./command.js";
 import type { PrivateContainerd } from "./containerd.js";
 import { unpackImage, type TestImage } from "./image.js";
 import type { NetworkNamespace } from "./network-namespace.js";
+import { withSubordinates } from "./subordinates.js";
 
 /** Which docker: Debian's, or one unpacked elsewhere. */
 export interface DockerPrograms {
@@ -119,15 +120,9 @@ export class PrivateDocker implements AsyncDisposable {
     }
   }
 
-  /** The command line that runs a program so that it finds other files in /etc, and nobody else does. */
+  /** What comes before dockerd's command line. */
   private alone(): string[] {
-    if (this.subordinates === "") return [];
-    const script = [
-      'mount --make-private "$(stat --format %m /etc/subuid)"',
-      ...["subuid", "subgid"].map((name) => `mount --bind "${this.folder}/subordinates" /etc/${name}`),
-      'exec "$@"',
-    ];
-    return ["unshare", "--mount", "--propagation", "unchanged", "sh", "-ec", script.join("\n"), "dockerd"];
+    return this.subordinates === "" ? [] : withSubordinates(join(this.folder, "subordinates"));
   }
 
   /** The command line of `docker` with these arguments, in the daemon's network. */

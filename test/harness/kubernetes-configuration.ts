@@ -16,6 +16,10 @@ export interface KubernetesPlace {
 
 export const nodeName = "tine-node";
 
+/** How large the file system is that volumes of pods lie on, and how little left of it is too little. */
+export const nodeDisk = "320m";
+const shortOfDisk = "96Mi";
+
 /** Writes what its daemons read. */
 export async function writeConfiguration({
   folder,
@@ -65,7 +69,8 @@ export async function writeConfiguration({
     volumePluginDir: join(folder, "plugins"),
     resolvConf: join(folder, "resolv.conf"),
     imageGCHighThresholdPercent: 100,
-    evictionHard: { "memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%" },
+    evictionHard: { "memory.available": "100Mi", "nodefs.available": shortOfDisk, "imagefs.available": "1%" },
+    evictionPressureTransitionPeriod: "3s",
     nodeStatusUpdateFrequency: "2s",
     syncFrequency: "5s",
     maxPods: 60,

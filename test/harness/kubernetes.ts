@@ -7,6 +7,7 @@ import { writePodNetwork } from "./crictl.js";
 import { Daemon } from "./daemon.js";
 import {
   daemonArguments,
+  nodeDisk,
   nodeName,
   writeConfiguration,
   type KubernetesPlace,
@@ -87,9 +88,9 @@ export class PrivateKubernetes implements AsyncDisposable {
     await check(["ip", "-n", name, "link", "set", node.bridge, "up"]);
     for (const hierarchy of await hierarchies())
       await mkdir(join(hierarchy, this.place.group), { recursive: true });
-    // What the kubelet mounts for pods, containerd has to see.
+    // What the kubelet mounts for pods, containerd has to see. It is a file system that a pod can fill.
     const mounts = join(this.place.folder, "kubelet");
-    await check(["mount", "--bind", mounts, mounts]);
+    await check(["mount", "-t", "tmpfs", "-o", `mode=755,size=${nodeDisk}`, "tine-kubelet", mounts]);
     await check(["mount", "--make-shared", mounts]);
     const answers = (...args: string[]) => {
       return async (): Promise<boolean> => {
@@ -103,6 +104,19 @@ export class PrivateKubernetes implements AsyncDisposable {
     this.start("kube-scheduler");
     const isReady = '-o=jsonpath={.status.conditions[?(@.type=="Ready")].status}';
     await this.start("kubelet", this.alone()).ready(answers("get", "node", nodeName, isReady), startLimit);
+  }
+
+  /** Ends one of its daemons as kill -9 does. */
+  async kill(name: "kubelet"): Promise<void> {
+    for (const daemon of this.daemons) if (daemon.name === name) await daemon.kill();
+  }
+
+  /** Starts a daemon that was ended again, and waits until it serves; one that runs is left alone. */
+  async again(name: "kubelet"): Promise<void> {
+    if (this.daemons.some((daemon) => daemon.name === name && daemon.running)) return;
+    const healthy = ["get", "--raw", `/api/v1/nodes/${nodeName}/proxy/healthz`];
+    const answers = async (): Promise<boolean> => (await capture(this.command(...healthy))).status === 0;
+    await this.start(name, this.alone()).ready(answers, startLimit);
   }
 
   private start(name: string, before: readonly string[] = []): Daemon {

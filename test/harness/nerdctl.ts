@@ -1,8 +1,9 @@
-import { mkdir } from "node:fs/promises";
+import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { capture } from "./command.js";
 import type { PrivateContainerd } from "./containerd.js";
 import type { NetworkNamespace } from "./network-namespace.js";
+import { withSubordinates } from "./subordinates.js";
 
 /** nerdctl over a private containerd, with its data and networks in folders of its own. */
 export class Nerdctl implements AsyncDisposable {
@@ -10,16 +11,28 @@ export class Nerdctl implements AsyncDisposable {
     readonly containerd: PrivateContainerd,
     private readonly network: NetworkNamespace,
     private readonly program: string,
+    private readonly subordinates: string,
   ) {}
 
+  /** @param subordinates what it finds in /etc/subuid and /etc/subgid; the machine's own unless given */
   static async prepare(
     containerd: PrivateContainerd,
     network: NetworkNamespace,
     program: string,
+    subordinates = "",
   ): Promise<Nerdctl> {
-    const nerdctl = new Nerdctl(containerd, network, program);
+    const nerdctl = new Nerdctl(containerd, network, program, subordinates);
     await mkdir(join(nerdctl.folder, "networks"), { recursive: true });
+    if (subordinates !== "") {
+      await writeFile(nerdctl.subordinatesFile, subordinates);
+      // Other users than root go through it.
+      await chmod(containerd.folder, 0o711);
+    }
     return nerdctl;
+  }
+
+  private get subordinatesFile(): string {
+    return join(this.folder, "subordinates");
   }
 
   private get folder(): string {
@@ -36,6 +49,7 @@ export class Nerdctl implements AsyncDisposable {
     ];
     const flags = ["--cni-path", "/usr/lib/cni", "--cgroup-manager", "cgroupfs", "--namespace", "nerdctl"];
     return this.network.command(
+      ...(this.subordinates === "" ? [] : withSubordinates(this.subordinatesFile)),
       this.program,
       "--address",
       this.containerd.address,

@@ -11,6 +11,7 @@ import { cache, programs, repository } from "../harness/paths.js";
 import type { Client } from "./cases/case.js";
 import { startDockers } from "./dockers.js";
 import type { Side } from "./side.js";
+import { Trouble, type Deeds } from "./trouble.js";
 
 /** One client with both runtimes. */
 export interface ClientSides {
@@ -45,6 +46,8 @@ const otherContainerds: readonly OtherContainerd[] = [
   { name: "2.4", release: "containerd-2.4", configuration: 3, networkPlugins: 'bin_dirs = ["/usr/lib/cni"]' },
 ];
 
+/** It asks for snapshots with mapped owners, which containerd has from 2.0 on. */
+const mappedNerdctl = { name: "nerdctl-userns", release: newestOfDebian } as const;
 const kubernetesClient = { name: "kubernetes-1.36", release: newestOfDebian } as const;
 
 /** Keeps what is to be stopped in the end. */
@@ -147,12 +150,31 @@ export async function startClients(names: readonly string[]): Promise<Clients> {
         application: application.reference,
       };
       versions["nerdctl"] = `nerdctl 2.2.2; ${below}`;
-      add("nerdctl", { client: "nerdctl", command: nerdctl.command(), ...images });
+      const words = { trouble: use(await Trouble.start(containerd)).word };
+      add("nerdctl", { client: "nerdctl", command: nerdctl.command(), ...images, words });
+    }
+    if (wants(mappedNerdctl.name)) {
+      const own = use(await NetworkNamespace.create());
+      const { containerd, version } = await startContainerd(mappedNerdctl.release, own, use);
+      const range = "games:100000:65536\n";
+      const nerdctl = use(await Nerdctl.prepare(containerd, own, join(folder, "bin/nerdctl"), range));
+      const ctr = new Ctr(containerd, "nerdctl");
+      for (const image of [busybox, debian]) await ctr.import(image);
+      versions[mappedNerdctl.name] = `nerdctl 2.2.2 with userns-remap; ${version}`;
+      const command = nerdctl.command("--userns-remap", "games");
+      const images = { busybox: busybox.reference, debian: debian.reference };
+      const side = { client: "nerdctl-userns" as const, command, ...images, network: own.command() };
+      sides.push({
+        name: mappedNerdctl.name,
+        runc: { ...side, runtime: runc },
+        tine: { ...side, runtime: tine },
+      });
     }
     for (const other of otherContainerds) {
       const [ctrName, crictlName] = [`ctr-${other.name}`, `crictl-${other.name}`] as const;
       if (wants(ctrName) || wants(crictlName)) {
         const { containerd, version } = await startContainerd(other, network, use);
+        const words = { trouble: use(await Trouble.start(containerd)).word };
         if (wants(ctrName)) {
           const client = new Ctr(containerd, "ctr");
           await client.import(busybox);
@@ -162,12 +184,13 @@ export async function startClients(names: readonly string[]): Promise<Clients> {
             command: network.command(...client.command()),
             busybox: busybox.reference,
             debian: debian.reference,
+            words,
           });
         }
         if (wants(crictlName)) {
           const crictl = use(await Crictl.prepare(containerd, network, join(folder, "bin/crictl")));
           versions[crictlName] = `crictl 1.36.0; ${version}`;
-          sides.push(await podSides(crictlName, "crictl", containerd, crictl.command(), network));
+          sides.push(await podSides(crictlName, "crictl", containerd, crictl.command(), network, words));
         }
       }
     }
@@ -179,10 +202,16 @@ export async function startClients(names: readonly string[]): Promise<Clients> {
       const binaries = join(folder, kubernetesClient.name);
       const kubernetes = use(await PrivateKubernetes.start(containerd, own, binaries));
       await makeRuntimeClasses(kubernetes);
+      const deeds: Deeds = {
+        "kubelet-down": () => kubernetes.kill("kubelet"),
+        "kubelet-back": () => kubernetes.again("kubelet"),
+        mend: () => kubernetes.again("kubelet"),
+      };
       versions[kubernetesClient.name] =
         `${await firstLine(join(binaries, "kubelet"), "--version")}; ${version}`;
       sides.push(
         await podSides(kubernetesClient.name, "kubectl", containerd, kubernetes.command(), own, {
+          trouble: use(await Trouble.start(containerd, deeds)).word,
           sandbox: crictl.command("pods", "--quiet", "--no-trunc", "--state", "ready", "--name"),
         }),
       );

@@ -10,6 +10,7 @@ import { NetworkNamespace } from "../harness/network-namespace.js";
 import { cache, programs } from "../harness/paths.js";
 import type { ClientSides } from "./clients.js";
 import type { Side } from "./side.js";
+import { Trouble } from "./trouble.js";
 
 /** A docker among the clients: where its programs are, and how Tine is chosen. */
 interface OtherDocker {
@@ -62,7 +63,8 @@ async function startDocker(
   for (const [image, name] of Object.entries(names))
     await docker.import(images[image as keyof typeof names], name);
   const command = ["env", `DOCKER_CONFIG=${configuration}`, ...docker.command()];
-  return { client: "docker", command, ...names, network: network.command() };
+  const words = { trouble: use(await Trouble.start(containerd)).word };
+  return { client: "docker", command, ...names, network: network.command(), words };
 }
 
 /** Fails unless what a side runs is Tine's: a name that stands for another could come to nothing. */

@@ -1,5 +1,6 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { capture } from "../harness/command.js";
 import { repository } from "../harness/paths.js";
 
 /** What came out of one case with one client. */
@@ -13,6 +14,8 @@ export interface CaseResult {
    */
   readonly outcome: "same" | "known" | "different" | "not-offered";
   readonly reason?: string;
+  /** The commit that it ran with; absent where there is no git. */
+  readonly code?: string;
 }
 
 /** What `npm run test:matrix` found when it last ran. */
@@ -43,15 +46,24 @@ export async function readResults(): Promise<Results> {
 export async function keepResults(results: Results, whole: boolean): Promise<void> {
   const before = await readResults();
   const key = ({ client, title }: CaseResult): string => `${client}: ${title}`;
-  const news = new Map(results.cases.map((result) => [key(result), result]));
+  const code = await commit();
+  const run = results.cases.map((result) => (code === undefined ? result : { ...result, code }));
+  const news = new Map(run.map((result) => [key(result), result]));
   const kept = before.cases
     .filter(({ client }) => !whole || results.clients[client] === undefined)
     .map((result) => news.get(key(result)) ?? result);
   const there = new Set(kept.map(key));
-  const cases = [...kept, ...results.cases.filter((result) => !there.has(key(result)))];
+  const cases = [...kept, ...run.filter((result) => !there.has(key(result)))];
   const all = { clients: { ...before.clients, ...results.clients }, cases };
   await writeFile(resultsPath, `${JSON.stringify(all, undefined, 1)}\n`);
   await writeFile(pagePath, compatibilityPage(all));
+}
+
+/** What is checked out. */
+async function commit(): Promise<string | undefined> {
+  const command = ["git", "-C", repository, "describe", "--always", "--dirty", "--exclude=*"];
+  const { status, stdout } = await capture(command);
+  return status === 0 ? stdout.trim() : undefined;
 }
 
 const marks = { same: "yes", known: "differs", different: "**no**", "not-offered": "–" } as const;
@@ -69,7 +81,11 @@ export function compatibilityPage({ clients, cases }: Results): string {
     "A dash: the client does not offer it (why: at the end). `docker build` uses dockerd's own runtime, not Tine.",
     "The installation has no runc beside it: *yes* says that it was as it should be.",
     "",
-    ...names.map((name) => `- **${name}**: ${clients[name] ?? ""}`),
+    ...names.map((name) => {
+      const ran = cases.filter(({ client }) => client === name).map(({ code }) => code);
+      const codes = [...new Set(ran.filter((code) => code !== undefined))];
+      return `- **${name}**: ${clients[name] ?? ""}${codes.length === 0 ? "" : `; Tine at ${codes.join(", ")}`}`;
+    }),
   ];
   const sections = [...new Set(cases.map(({ section }) => section))];
   for (const section of sections) {

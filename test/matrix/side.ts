@@ -145,6 +145,8 @@ export async function runCase(testCase: Case, side: Side, folder: string): Promi
     });
   } finally {
     const [program = "", ...args] = side.command;
+    const trouble = side.words?.["trouble"];
+    if (trouble !== undefined) await capture([...trouble, "mend"]);
     if (side.client === "crictl") await capture([program, ...args, "rmp", "--all", "--force"]);
     else if (side.client === "kubectl") await removeObjects(side.command);
     else if (side.client === "ctr") await removeAll(side.command);

@@ -15,7 +15,14 @@ interface Listed {
   namespace: string;
   pid: number;
   bundle: string;
-  processes: { pid: number; depth: number; resident: number; own: number; command: string }[];
+  processes: {
+    pid: number;
+    depth: number;
+    resident: number;
+    own: number;
+    forks: { count: number; seconds: number };
+    command: string;
+  }[];
 }
 
 describe("tine ps and tine logs", () => {
@@ -46,9 +53,17 @@ describe("tine ps and tine logs", () => {
     assert.ok(container);
     assert.deepEqual([container.namespace, container.processes[0]?.pid], ["tine-test", container.pid]);
     for (const { resident, own } of container.processes) assert.ok(own > 0 && resident >= own);
+    // The shell has made two, one of which has made one more.
+    assert.deepEqual(container.processes.map(({ forks }) => forks.count).sort(), [0, 0, 1, 2]);
+    for (const { forks } of container.processes) assert.equal(forks.seconds > 0, forks.count > 0);
+    const listing = (await check([tine, "ps"])).stdout;
     assert.match(
-      (await check([tine, "ps"])).stdout,
-      new RegExp(`^${id} +tine-test +${container.pid} +4 `, "m"),
+      listing,
+      new RegExp(`^${id} +tine-test +${container.pid} +4 +\\d+[KM] +3 +[\\d.]+ [mµ]?s$`, "m"),
+    );
+    assert.match(
+      listing,
+      new RegExp(`^ +${container.pid} +\\d+[KM] +\\d+[KM] +2 +[\\d.]+ [mµ]?s +sh -c`, "m"),
     );
     assert.ok((await check([tine, "ps", "--quiet"])).stdout.split("\n").includes(id));
 

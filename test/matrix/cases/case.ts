@@ -1,5 +1,5 @@
 /** A client that a case can be for. */
-export type Client = "docker" | "docker-userns" | "nerdctl" | "crictl" | "kubectl" | "ctr";
+export type Client = "docker" | "docker-userns" | "nerdctl" | "nerdctl-userns" | "crictl" | "kubectl" | "ctr";
 
 /**
  * What somebody does with a client, as a bash script that prints what is to be compared. It is run once under

@@ -2,9 +2,11 @@ import type { Case } from "./case.js";
 import { compose } from "./compose.js";
 import { confinement } from "./confinement.js";
 import { ctr } from "./ctr.js";
+import { events } from "./events.js";
 import { exec } from "./exec.js";
 import { files } from "./files.js";
 import { kubernetes } from "./kubernetes.js";
+import { kubernetesTrouble } from "./kubernetes-trouble.js";
 import { life } from "./life.js";
 import { network } from "./network.js";
 import { pods } from "./pods.js";
@@ -23,7 +25,8 @@ export const sections: Readonly<Record<string, readonly Case[]>> = {
   "Users in a range of their own (--userns-remap)": userNamespace,
   Compose: compose,
   Pods: pods,
-  Kubernetes: kubernetes,
+  Kubernetes: [...kubernetes, ...kubernetesTrouble],
   "containerd's own ctr": ctr,
   "The shim is killed (kill -9)": shimKilled,
+  "containerd is away, or hears of an end twice or not at all": events,
 };

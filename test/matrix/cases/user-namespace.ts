@@ -1,6 +1,6 @@
 import type { Case } from "./case.js";
 
-/** With a dockerd whose containers' users are others outside: 100000 for 0, and so on. */
+/** With a dockerd or nerdctl whose containers' users are others outside: 100000 for 0, and so on. */
 export const userNamespace: readonly Case[] = (
   [
     [
@@ -50,4 +50,4 @@ export const userNamespace: readonly Case[] = (
       `up --name $N -p 18097:80 $BB sh -c 'while :; do echo served | nc -l -p 80; done'; until_ok bash -c 'timeout 2 cat < /dev/tcp/127.0.0.1/18097 2>/dev/null | grep served' 2>/dev/null`,
     ],
   ] as const
-).map(([title, script]) => ({ title, script, clients: ["docker-userns"] }));
+).map(([title, script]) => ({ title, script, clients: ["docker-userns", "nerdctl-userns"] }));

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { chown, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mountCall, mountRoot, unmountRoot } from "../../../../runtime/jail/rootfs.js";
@@ -49,6 +49,29 @@ describe("a mount's options", () => {
   });
 });
 
+describe("a mount's mapped owners", () => {
+  const mapped = (...options: string[]) =>
+    mountCall({ type: "overlay", source: "overlay", target: "", options });
+
+  it("are taken out of the options, with the layers that they concern", () => {
+    const owners = ["uidmap=0:100000:1000,1000:200000:1", "gidmap=0:5:7"];
+    assert.deepEqual(mapped("lowerdir=/a:/b", ...owners, "upperdir=/c", "workdir=/d"), {
+      flags: 0,
+      propagation: [],
+      data: "lowerdir=/a:/b,upperdir=/c,workdir=/d",
+      directory: "",
+      mapped: { users: "0 100000 1000\n1000 200000 1\n", groups: "0 5 7\n", lower: ["/a", "/b"] },
+    });
+  });
+
+  it("have to be numbers", () => {
+    assert.throws(() => mapped("lowerdir=/a", "uidmap=0:x:1", "gidmap=0:1:1"), {
+      code: "failed",
+      message: "failed to mount rootfs component: invalid option uidmap=0:x:1",
+    });
+  });
+});
+
 describe("a root file system", () => {
   let folder: string;
   let root: string;
@@ -95,6 +118,41 @@ describe("a root file system", () => {
   it("is mounted with 128 layers, whose whole paths a page does not hold", async () => {
     await mountRoot(root, [await overlayOf(128, (index) => `${index}/fs`)]);
     assert.equal(await readFile(join(root, "file-127"), "utf8"), "");
+  });
+
+  const owners = ["uidmap=0:100000:1000,1000:300000:1000", "gidmap=0:200000:2000"];
+  const ownerOf = async (path: string): Promise<readonly number[]> => {
+    const { uid, gid } = await stat(join(root, path));
+    return [uid, gid];
+  };
+
+  it("is mounted with other owners than on disk: an overlay's layers, the upper one's not", async () => {
+    const { options, ...overlay } = await overlayOf(3, (index) => `${index}/fs`);
+    await chown(join(folder, "layers/2/fs/file-2"), 1001, 1002);
+    for (const name of ["upper", "work"]) await mkdir(join(folder, name));
+    await writeFile(join(folder, "upper/new"), "");
+    const upper = [`upperdir=${join(folder, "upper")}`, `workdir=${join(folder, "work")}`];
+    await mountRoot(root, [{ ...overlay, options: [...options, ...upper, ...owners] }]);
+    assert.deepEqual(
+      [await ownerOf("file-0"), await ownerOf("file-2"), await ownerOf("new")],
+      [
+        [100_000, 200_000],
+        [300_001, 201_002],
+        [0, 0],
+      ],
+    );
+    await writeFile(join(root, "file-1"), "changed");
+    const lower = await readFile(join(folder, "layers/1/fs/file-1"), "utf8");
+    assert.deepEqual([await readFile(join(root, "file-1"), "utf8"), lower], ["changed", ""]);
+    await unmountRoot(root);
+    assert.ok(!(await readFile("/proc/self/mounts", "utf8")).includes(folder));
+  });
+
+  it("is mounted with other owners than on disk: a folder's", async () => {
+    await mountRoot(root, [bind(...owners)]);
+    assert.deepEqual(await ownerOf("file"), [100_000, 200_000]);
+    await unmountRoot(root);
+    assert.ok(!(await readFile("/proc/self/mounts", "utf8")).includes(folder));
   });
 
   it("is refused with a reason where even relative paths are too long", async () => {
