@@ -19,6 +19,7 @@ struct KernelArea;
 // ---- page tables --------------------------------------------------------------------------------------
 // Leaf entry for a guest page: protections are PROT_READ | PROT_WRITE | PROT_EXEC.
 uint64_t page_entry(GuestPhys page, uint32_t prot, bool huge);
+uint64_t read_only_entry(uint64_t entry);  // a leaf without the right to write
 uint64_t table_entry(GuestPhys table);
 bool entry_present(uint64_t entry);
 bool entry_is_huge(uint64_t entry);
@@ -120,6 +121,13 @@ enum StubNote : uint32_t { kNotedRobustList = 1, kNotedTidAddress = 2 };
 // Takes what the thread set by set_robust_list and set_tid_address without the monitor.
 uint32_t arch_take_notes(Vcpu& vcpu, uint64_t& robust_list, uint64_t& clear_child_tid);
 void arch_put_mask(Vcpu& vcpu, SignalSet mask);
+// Where the monitor counts who waits at private futexes (syscall/futex_waiters.h), kFutexWaiters words that all stubs of a machine
+// see. nullptr: these stubs do not look. `shared` as for arch_prepare_shared.
+constexpr uint64_t kFutexWaiters = kPage / sizeof(uint32_t);
+uint32_t* arch_futex_waiters(uint8_t* shared);
+// How many rounds the stub watches a futex, from now on; and how many such watches saw it change, since this was last asked.
+void arch_put_futex_watch(Vcpu& vcpu, uint32_t rounds);
+uint32_t arch_take_futex_changes(Vcpu& vcpu);
 // The signals whose actions the thread changed without the monitor, and what they are now.
 SignalSet arch_take_actions(Vcpu& vcpu, GuestAction (&actions)[kSignals]);
 // How many calls that trapped the stub may answer before it lets the monitor see one.

@@ -41,14 +41,18 @@ void bring_back_after_fork(Thread& t) {
   const uint64_t stack = guest_sp(t);
   const OpenWriteKey key;
   auto bring = [&](uint64_t start, uint64_t end) {
-    if (end - start > left) return;
+    if (end - start > left) return false;
     left -= end - start;
     raw(SYS_madvise, to_host({start}).v, end - start, kMadvPopulateWrite);
+    return true;
+  };
+  auto bring_of = [&](const Vma& vma, uint64_t start, uint64_t end) {
+    if (bring(start, end)) space.let_write(vma, start, end);
   };
   // The stack first, and the code: every call goes through it.
   space.for_each([&](const Vma& vma) {
     if (stack < vma.start || stack >= vma.end || !(vma.prot & PROT_WRITE) || (vma.flags & kPassedOver)) return;
-    bring(std::max(vma.start, (stack - kBelowStack) & ~(kPage - 1)), std::min(vma.end, (stack + kAboveStack) & ~(kPage - 1)));
+    bring_of(vma, std::max(vma.start, (stack - kBelowStack) & ~(kPage - 1)), std::min(vma.end, (stack + kAboveStack) & ~(kPage - 1)));
   });
   space.for_each_changed(bring);
   uint64_t data_end = 0;
@@ -58,11 +62,11 @@ void bring_back_after_fork(Thread& t) {
     // What follows a program's data is data that begins as zeros.
     const bool zeros = writable && !(vma.flags & kVmaFile) && vma.start == data_end;
     if (translated && writable && !(vma.flags & kVmaJit) && vma.bytes() <= kLargestTable)
-      for_each_resident(vma.start, vma.end, bring);
+      for_each_resident(vma.start, vma.end, [&](uint64_t start, uint64_t end) { bring_of(vma, start, end); });
     else if (vma.flags & kVmaHeap && vma.bytes() <= kLargestHeap)
-      bring(vma.start, std::min(vma.end, vma.start + kHeap));
+      bring_of(vma, vma.start, std::min(vma.end, vma.start + kHeap));
     else if (((vma.flags & kVmaOwned && !(vma.prot & PROT_EXEC)) || zeros) && vma.bytes() <= kLargestData)
-      bring(vma.start, vma.end);
+      bring_of(vma, vma.start, vma.end);
     data_end = writable && vma.flags & kVmaOwned ? vma.end : 0;
   });
 }

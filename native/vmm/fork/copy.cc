@@ -21,6 +21,7 @@
 
 #include "fork/fork.h"
 #include "host/raw.h"
+#include "host/report.h"
 #include "memory/write_key.h"
 #include "process/descriptors.h"
 
@@ -42,7 +43,10 @@ constexpr uint64_t kPagemapScan = _IOWR('f', 16, ScanArgument);
 constexpr uint64_t kIsFile = 1 << 2, kIsPresent = 1 << 3, kIsSwapped = 1 << 4, kIsZeroPage = 1 << 5;
 
 // Documentation/admin-guide/mm/pagemap.rst
-constexpr uint64_t kEntryPresent = 1ull << 63, kEntrySwapped = 1ull << 62, kEntryFile = 1ull << 61;
+constexpr uint64_t kEntryPresent = 1ull << 63, kEntrySwapped = 1ull << 62, kEntryFile = 1ull << 61, kEntryExclusive = 1ull << 56;
+
+bool is_resident(uint64_t entry) { return (entry & kEntryPresent) && !(entry & kEntryFile); }
+bool is_shared(uint64_t entry) { return is_resident(entry) && !(entry & kEntryExclusive); }
 
 class Copier {
  public:
@@ -61,6 +65,8 @@ class Copier {
   Copier& operator=(const Copier&) = delete;
 
   int64_t mapping(const Vma& vma);
+  bool window(uint64_t start, uint64_t end, bool alone);
+  uint64_t unshared(uint64_t start, uint64_t end, bool alone);
   uint64_t copied() const { return copied_; }
 
  private:
@@ -69,6 +75,12 @@ class Copier {
   bool anew(uint64_t start, uint64_t end);
   int64_t scanned(uint64_t start, uint64_t end, const Vma& vma);
   int64_t read_entries(uint64_t start, uint64_t end, const Vma& vma);
+  // What pagemap says of the pages of one huge page.
+  using Entries = uint64_t[kHugePage / kPage];
+  bool read(uint64_t start, uint64_t end, Entries& entries) const {
+    const int64_t bytes = static_cast<int64_t>((end - start) / kPage * sizeof *entries);
+    return !is_error(fd_) && raw(SYS_pread64, fd_, arg(entries), bytes, start / kPage * sizeof *entries) == bytes;
+  }
 
   int64_t fd_;
   uint64_t copied_ = 0;
@@ -160,7 +172,57 @@ int64_t Copier::mapping(const Vma& vma) {
   return result == -ENOTTY || result == -EINVAL ? read_entries(start, end, vma) : result;
 }
 
+// [start, end) on the host lies in one huge page. False: nobody else has any of it.
+bool Copier::window(uint64_t start, uint64_t end, bool alone) {
+  Entries entries;
+  const uint64_t count = (end - start) / kPage;
+  if (!read(start, end, entries)) {
+    in_place(start, end);
+    return true;
+  }
+  if (std::none_of(entries, entries + count, is_shared)) return false;
+  if (alone && count == std::size(entries) && std::all_of(entries, entries + count, is_resident) && anew(start, end)) return true;
+  for (uint64_t i = 0, from; i < count; i++) {
+    if (!is_resident(entries[i])) continue;
+    for (from = i; i < count && is_resident(entries[i]);) i++;
+    in_place(start + from * kPage, start + i * kPage);
+  }
+  return true;
+}
+
+// From `start` on what nobody else has any more, made writable for the machine in bulk. Where that ends.
+// Pages that were read since the fork are in the machine as such, and each would have to be faulted out again: taking the right to
+// write away for an instant, which nobody notices who is `alone`, drops them all.
+uint64_t Copier::unshared(uint64_t start, uint64_t end, bool alone) {
+  while (start < end) {
+    Entries entries;
+    const uint64_t to = std::min(end, (start & ~(kHugePage - 1)) + kHugePage), count = (to - start) / kPage;
+    if (!read(start, to, entries)) return start;
+    const auto first = static_cast<uint64_t>(std::find_if(entries, entries + count, is_shared) - entries);
+    for (uint64_t i = 0, from; i < first; i++) {
+      if (!is_resident(entries[i])) continue;
+      for (from = i; i < first && is_resident(entries[i]);) i++;
+      const uint64_t at = start + from * kPage, bytes = (i - from) * kPage;
+      if (alone && !raw(SYS_mprotect, at, bytes, PROT_READ) && raw(SYS_mprotect, at, bytes, PROT_READ | PROT_WRITE))
+        report("memory that was written before cannot be made writable again");
+      raw(SYS_madvise, at, bytes, kMadvPopulateWrite);
+    }
+    start += first * kPage;
+    if (first < count) break;
+  }
+  return start;
+}
+
 }  // namespace
+
+bool own_pages_after_fork(Process& process, uint64_t start, uint64_t& end, const Vma& vma, uint64_t limit, bool alone) {
+  constexpr uint64_t kAtOnce = 8 << 20;
+  Copier copier(process);
+  const uint64_t from = to_host({start}).v;
+  if (copier.window(from, from + (end - start), alone && !(vma.flags & kVmaNoHuge))) return true;
+  end = start + (copier.unshared(from, from + std::min(limit - start, kAtOnce), alone) - from);
+  return false;
+}
 
 int64_t copy_shared_pages(Process& process, bool (*chosen)(const Vma& vma)) {
   Copier copier(process);

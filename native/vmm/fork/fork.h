@@ -36,6 +36,11 @@ int64_t give_memory_to_child(ForkChild& child);
 // chosen mappings that the host's fork shares becomes the child's alone. Bytes copied, or -errno.
 int64_t copy_shared_pages(Process& process, bool (*chosen)(const Vma& vma));
 
+// Once it runs: [start, end) of a mapping, within one huge page, is about to be written. What is shared there becomes the process's
+// own; `alone`: nothing else can write this memory meanwhile, so that whole huge pages stay such. False: nothing was
+// shared, and nothing is from `start` to what is now `end`, at most to `limit`.
+bool own_pages_after_fork(Process& process, uint64_t start, uint64_t& end, const Vma& vma, uint64_t limit, bool alone);
+
 // On either side: what the thread writes first becomes its process's own.
 void bring_back_after_fork(Thread& t);
 

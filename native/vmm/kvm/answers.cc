@@ -44,7 +44,8 @@ void give_answers(Thread& thread) {
 #ifdef SYS_arch_prctl
                 {Answer::kThreadPointer, SYS_arch_prctl},
 #endif
-                {Answer::kTidAddress, SYS_set_tid_address}, {Answer::kRobustList, SYS_set_robust_list}, {Answer::kBlockedActions, SYS_rt_sigaction}, {Answer::kMask, SYS_rt_sigprocmask}};
+                {Answer::kTidAddress, SYS_set_tid_address}, {Answer::kRobustList, SYS_set_robust_list}, {Answer::kBlockedActions, SYS_rt_sigaction}, {Answer::kMask, SYS_rt_sigprocmask},
+                {Answer::kFutex, SYS_futex}};
   SignalHandlers& handlers = *process.handlers;
   AddressSpace& space = *process.space;
   Guard space_guard(space.lock);

@@ -13,7 +13,7 @@ struct Call;
 struct Process;
 struct Thread;
 
-enum class Answer : uint32_t { kPid, kTid, kUid, kGid, kEuid, kEgid, kActions, kBreak, kRseq, kStackSoft, kStackHard, kThreadPointer, kTidAddress, kRobustList, kBlockedActions, kMask };
+enum class Answer : uint32_t { kPid, kTid, kUid, kGid, kEuid, kEgid, kActions, kBreak, kRseq, kStackSoft, kStackHard, kThreadPointer, kTidAddress, kRobustList, kBlockedActions, kMask, kFutex };
 constexpr uint32_t kAnswers = 11;  // that have a value; the calls behind only change something
 
 // Writes the whole table for a thread that is about to run, or whose filters or credentials changed.

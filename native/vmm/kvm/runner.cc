@@ -14,6 +14,7 @@
 #include "arch/post.h"
 #include "host/raw.h"
 #include "kvm/answers.h"
+#include "kvm/cores.h"
 #include "kvm/vcpu.h"
 #include "memory/address_space.h"
 #include "process/threads.h"
@@ -30,9 +31,8 @@ namespace {
 // program uses it: Linux never sends it.
 constexpr int kKickSignal = SIGSTKFLT;
 
-// Ticks are the time-stamp counter's; about 2 to 4 of them a nanosecond. All limits are "about as long as an exit", the
+// All limits are "about as long as an exit", the
 // price that waiting saves: no limit needs to be exact.
-constexpr uint64_t kMicrosecond = 2500;
 constexpr uint64_t kHotGap = 1000 * kMicrosecond;     // exits closer than this make a thread hot (an exit may take 100)
 constexpr uint32_t kHotCalls = 3;
 constexpr uint64_t kFirstWatch = 400 * kMicrosecond;  // how long the identity thread watches for the first post,
@@ -48,34 +48,6 @@ constexpr uint64_t kWorthWaiting = 65 * kMicrosecond;  // calls that take longer
 constexpr uint32_t kMissLimit = 8;
 constexpr size_t kCpuWords = 16;                       // 1024 CPUs
 constexpr uint64_t kFirstRest = 250 * kMicrosecond, kLongestRest = 20'000 * kMicrosecond;
-
-// Whether a core is idle now, for as far as the kernel tells: the fourth figure of /proc/loadavg counts what runs, this
-// thread included. A pair that shares its cores with others has to be quick to pay.
-bool core_is_idle(const Process& process) {
-  if (process.load_fd < 0) return true;
-  char text[64];
-  const int64_t length = raw(SYS_pread64, static_cast<uint64_t>(process.load_fd), arg(text), sizeof text - 1, 0);
-  if (length <= 0) return true;
-  text[length] = 0;
-  const char* at = text;
-  for (int field = 0; field < 3 && *at; at++) field += *at == ' ';
-  int running = 0;
-  for (; *at >= '0' && *at <= '9'; at++) running = running * 10 + (*at - '0');
-  return running < process.cores;
-}
-
-// How often the stub pauses: a pause takes 10 to 50 ns.
-uint32_t stub_rounds() {
-  static std::atomic<uint32_t> known{0};
-  if (uint32_t rounds = known.load(std::memory_order_relaxed)) return rounds;
-  constexpr uint32_t kTried = 64;
-  const uint64_t start = arch_ticks();
-  for (uint32_t i = 0; i < kTried; i++) arch_pause();
-  const uint64_t took = arch_ticks() - start;
-  const auto rounds = static_cast<uint32_t>(std::clamp<uint64_t>(kStubWatch * kTried / (took + 1), 150, 10'000));
-  known.store(rounds, std::memory_order_relaxed);
-  return rounds;
-}
 
 PostPage& post_page(Thread& t) { return *arch_post_page(*t.vcpu); }
 
@@ -331,7 +303,7 @@ void note_call_exit(Thread& t) {
   const bool always = process.exitless == static_cast<int>(Exitless::kOn);
   if (p.hot < kHotCalls || now < p.rest_until) return;
   if (!arch_can_post(*t.vcpu) || process.cores < 2) return rest(t);
-  p.crowded = !always && !core_is_idle(process);
+  p.crowded = !always && running_threads(process) >= process.cores;
   if (p.crowded && p.tight < kTightCalls) {
     p.rest_until = now + kFirstRest;
     return;
@@ -342,7 +314,7 @@ void note_call_exit(Thread& t) {
   }
   PostPage& page = post_page(t);
   page.state.store(kPostIdle);
-  page.spin.store(p.crowded ? stub_rounds() * kStubWatchCrowded / kStubWatch : stub_rounds());
+  page.spin.store(p.crowded ? stub_rounds(kStubWatchCrowded) : stub_rounds(kStubWatch));
   page.mode.store(1, std::memory_order_release);
   p.served = false;
   p.active = true;

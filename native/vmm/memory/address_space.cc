@@ -189,6 +189,7 @@ int64_t AddressSpace::lock_pages(uint64_t address, uint64_t bytes, bool on) {
 
 void AddressSpace::drop_not_inherited() {
   search_from_ = ~0ull;
+  written_by_others_ = false;
   lock_future = LockFuture::kNo;
   for (auto it = vmas_.begin(); it != vmas_.end();) {
     if (it->second.flags & kVmaDontFork) {

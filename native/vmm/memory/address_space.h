@@ -85,6 +85,11 @@ class AddressSpace {
   // In a fork's child: mappings that are not inherited go.
   void drop_not_inherited();
 
+  // Before a fork: the first write to what it shares will come to the monitor (memory/after_fork.cc).
+  void share_for_fork();
+  // [start, end) of a mapping is the process's own again. With the lock held, as in for_each().
+  void let_write(const Vma& vma, uint64_t start, uint64_t end);
+
   // Each returns a value or -errno, and takes the lock.
   int64_t map(Thread& t, const MapRequest& request);
   int64_t unmap(uint64_t address, uint64_t bytes);
@@ -199,6 +204,8 @@ class AddressSpace {
   void leave_for_good(uint64_t start, uint64_t end);
   bool in_store(uint64_t address) const;
   bool fill_run(const Vma& vma, uint64_t page, bool written);
+  bool own_shared(Thread& t, const Vma& vma, uint64_t page);
+  void forget_shared(uint64_t start, uint64_t end);
   void bring_in(uint64_t start, uint64_t bytes, uint32_t prot);
   void bring_symbols(uint64_t text, int fd);
   void note_whole_file(uint64_t at, const MapRequest& q);
@@ -226,6 +233,15 @@ class AddressSpace {
   };
   Run runs_[8];
   uint32_t next_run_ = 0;
+  // What a fork shared, from start to end, and the last places where it became the process's own.
+  std::map<uint64_t, uint64_t> shared_;
+  struct Window {
+    uint64_t start = 0, end = 0, bytes = 0;
+  };
+  Window windows_[8];
+  uint32_t next_window_ = 0;
+  uint64_t copied_alone_ = 0;
+  bool written_by_others_ = false;  // the kernel may write memory on its own (AIO)
   std::map<uint64_t, Extent> extents_;
   PageTables tables_;
   uint32_t pool_slots_ = 0;

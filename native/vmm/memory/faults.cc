@@ -11,6 +11,7 @@
 #include "memory/address_space.h"
 #include "memory/guest_copy.h"
 #include "process/thread.h"
+#include "syscall/futex_waiters.h"
 
 namespace tine {
 namespace {
@@ -75,6 +76,7 @@ void AddressSpace::fill(uint64_t start, uint64_t end, uint32_t prot) {
   if (!(prot & (PROT_READ | PROT_WRITE | PROT_EXEC))) return;
   if (!add_extent(start, end)) return;
   leave_store(start, end);
+  forget_shared(start, end);
   auto it = std::prev(extents_.upper_bound(start));
   for (; it != extents_.end() && it->second.start < end; ++it) {
     uint64_t from = std::max(start, it->second.start), to = std::min(end, it->second.end);
@@ -86,6 +88,7 @@ void AddressSpace::fill(uint64_t start, uint64_t end, uint32_t prot) {
 void AddressSpace::withdraw(uint64_t start, uint64_t bytes) {
   tables_.unmap(start, bytes);
   leave_store(start, start + bytes);
+  forget_shared(start, start + bytes);
 }
 
 // The page tables lead to the copy of what is mapped at [start, end), if there is one.
@@ -224,6 +227,7 @@ AddressSpace::Fault AddressSpace::fault(Thread& t, GuestAddr address, uint32_t a
   }
   // Another thread was changing the tables a moment ago.
   if (in_store(page)) return Fault::kServed;
+  if (access == PROT_WRITE && own_shared(t, vma, page)) return Fault::kServed;
   if (!(vma.flags & (kVmaFile | kVmaShared | kVmaSysv | kVmaVdso | kVmaVvar | kVmaLocked)) && (vma.prot & PROT_WRITE) && arch_exits_are_dear() &&
       fill_run(vma, page, access == PROT_WRITE))
     return Fault::kServed;
@@ -263,6 +267,7 @@ int64_t AddressSpace::create_machine(Process& process) {
   if (result) return result;
   vm.root = tables_.root();
   vm.kernel_area = tables_.pools()[0].host;
+  forget_futex_waiters(vm.kernel_area);
   pool_slots_ = 0;
   if (!sync_pools()) return -ENOMEM;
   for (auto& [start, extent] : extents_) {

@@ -441,6 +441,7 @@ int64_t AddressSpace::adopt(Thread& t, HostAddr memory, uint64_t bytes, uint32_t
   if (is_error(result)) return result;
   insert({target, target + bytes, prot, kVmaShared | kVmaFile});
   fill(target, target + bytes, prot);
+  written_by_others_ = true;
   return static_cast<int64_t>(target);
 }
 

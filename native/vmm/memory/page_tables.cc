@@ -106,7 +106,9 @@ void PageTables::map(uint64_t start, uint64_t bytes, GuestPhys to, uint32_t prot
   }
 }
 
-void PageTables::unmap(uint64_t start, uint64_t bytes) {
+// Every present leaf of [start, start + bytes) becomes what `change` makes of it.
+template <class F>
+void PageTables::change_leaves(uint64_t start, uint64_t bytes, F&& change) {
   uint64_t end = start + bytes;
   uint64_t* top = table(root_);
   while (start < end) {
@@ -131,16 +133,22 @@ void PageTables::unmap(uint64_t start, uint64_t bytes) {
     if (level == 2) {
       uint64_t* entry = &entries[index_at(start, 2)];
       if (!(start & (kHugePage - 1)) && end - start >= kHugePage) {
-        set_leaf(entry, 0);
+        set_leaf(entry, change(*entry));
         start += kHugePage;
         continue;
       }
       entries = walk(start, 1, true) - index_at(start, 1);
     }
     for (uint64_t i = index_at(start, 1); i < 512 && start < end; i++, start += kPage)
-      set_leaf(&entries[i], 0);
+      if (entry_present(entries[i])) set_leaf(&entries[i], change(entries[i]));
   }
 }
+
+void PageTables::unmap(uint64_t start, uint64_t bytes) {
+  change_leaves(start, bytes, [](uint64_t) { return uint64_t{0}; });
+}
+
+void PageTables::forbid_writes(uint64_t start, uint64_t bytes) { change_leaves(start, bytes, read_only_entry); }
 
 // A vCPU's copy is announced before it is made, so that an entry added meanwhile is in it either way.
 void PageTables::add_to_own_roots(uint64_t index, uint64_t entry) {

@@ -38,6 +38,8 @@ class PageTables {
   // Maps [start, start + bytes) to guest-physical `to`; 2 MiB leaves where both are aligned.
   void map(uint64_t start, uint64_t bytes, GuestPhys to, uint32_t prot);
   void unmap(uint64_t start, uint64_t bytes);
+  // What is mapped there can be read and executed as before.
+  void forbid_writes(uint64_t start, uint64_t bytes);
   // Pages of the kernel half, which user mode cannot reach unless `user`.
   void map_kernel(uint64_t at, GuestPhys to, uint64_t pages, bool user, bool code);
   // The leaf that maps `at`, or 0.
@@ -48,6 +50,8 @@ class PageTables {
   uint32_t slots_made = 0;
 
  private:
+  template <class F>
+  void change_leaves(uint64_t start, uint64_t bytes, F&& change);
   uint64_t* table(GuestPhys at) const;
   GuestPhys new_table();
   uint64_t* walk(uint64_t at, int level, bool make) { return walk_from(root_, at, level, make); }

@@ -261,6 +261,7 @@ int64_t clone_process(Thread& t, const Request& q) {
   if (word.error()) return word.error();
   ForkChild child{t, state, (q.flags & CLONE_FILES) != 0, word};
   AllSignalsBlocked blocked;
+  t.process->space->share_for_fork();
   lock_for_fork(t);
   const uint64_t began = arch_ticks();
   result = raw(SYS_clone3, arg(&host.args), sizeof host.args);

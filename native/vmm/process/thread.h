@@ -13,6 +13,7 @@
 #include "memory/address.h"
 #include "memory/loader_sites.h"
 #include "syscall/descriptor_gate.h"
+#include "syscall/futex_waiters.h"
 
 namespace tine {
 
@@ -163,6 +164,7 @@ struct Thread {
   siginfo_t held_info[2]{};
   bool lends_vcpu = false;         // a vfork child has it
   Pairing pairing;                 // calls without exits
+  FutexWatch futex_watch;
   bool posted = false;             // the call being served was posted: the registers are still the machine's
   uint8_t* stack_block = nullptr;  // base of the monitor stack, where this structure lies
   Thread* next = nullptr;          // list of the process's threads (process/threads.h)

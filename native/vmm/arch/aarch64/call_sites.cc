@@ -15,6 +15,9 @@ void arch_put_action(Vcpu&, int, const GuestAction&) {}
 void arch_drop_answers(Vcpu&, uint32_t) {}
 uint32_t arch_take_notes(Vcpu&, uint64_t&, uint64_t&) { return 0; }
 void arch_put_mask(Vcpu&, SignalSet) {}
+uint32_t* arch_futex_waiters(uint8_t*) { return nullptr; }
+void arch_put_futex_watch(Vcpu&, uint32_t) {}
+uint32_t arch_take_futex_changes(Vcpu&) { return 0; }
 SignalSet arch_take_actions(Vcpu&, GuestAction (&)[kSignals]) { return 0; }
 void arch_let_unseen(Vcpu&, int) {}
 std::vector<CallSite> arch_loader_sites(std::span<const uint8_t>, uint64_t, std::span<const uint8_t>, uint64_t) { return {}; }

@@ -22,6 +22,7 @@ uint64_t page_entry(GuestPhys page, uint32_t prot, bool huge) {
   if (!huge) entry |= kTableOrPage;
   return entry;
 }
+uint64_t read_only_entry(uint64_t entry) { return entry | kReadOnly; }
 uint64_t table_entry(GuestPhys table) { return table.v | kValid | kTableOrPage; }
 bool entry_present(uint64_t entry) { return entry & kValid; }
 bool entry_is_huge(uint64_t entry) { return !(entry & kTableOrPage); }

@@ -8,7 +8,8 @@
 # The system call entry (LSTAR). Each vCPU has a copy of its own in a page that user mode may execute, with its post
 # page (struct PostPage, arch/x86_64/post.h) right behind it. Where KVM is PVM this runs in user mode, elsewhere in ring 0.
     .set POST, tine_stub + 4096
-    .set CPUID_TABLE, 1536        # kCpuidTable, kCpuidAny, kCpuidEnd in machine.h
+    .set WAITERS, tine_stub + 8192  # kWaitersPage, machine.h
+    .set CPUID_TABLE, 1792        # kCpuidTable, kCpuidAny, kCpuidEnd in machine.h
     .set CPUID_ANY, -1
     .set CPUID_END, -2
 # The monitor looks at a pointer (8 below) that is NULL or not in the user's half.
@@ -77,7 +78,7 @@ tine_stub_trapped:                # The trap alone may cost 30 µs: the monitor 
     decl POST+200(%rip)
     js tine_stub_post
 tine_stub_look:
-    .irp number, 13, 14, 12, 39, 186, 102, 104, 107, 108, 302, 334, 158, 218, 273
+    .irp number, 202, 13, 14, 12, 39, 186, 102, 104, 107, 108, 302, 334, 158, 218, 273
     cmp $\number, %rax
     je 1f
     .endr
@@ -92,6 +93,8 @@ tine_stub_answering:              # from here all three may change
     test $3, %cl
     jz 8f
     mov POST+124(%rip), %ecx
+    cmp $202, %eax
+    je 13f
     cmp $13, %eax
     je 4f
     cmp $14, %eax
@@ -244,6 +247,58 @@ tine_stub_answering:              # from here all three may change
     mov POST+264(%rip), %rax
     mov %rax, (%rdx)
     xor %eax, %eax
+    jmp 7f
+13: test $0x10000, %ecx           # futex: private ones only
+    jz 8f
+    test $3, %dil
+    jnz 8f
+    ask_outside_users_half %rdi
+    cmp $129, %esi                # FUTEX_WAKE: nobody is woken where nobody waits
+    jne 14f
+    mfence                        # between what the thread wrote before and the look at who waits
+    mov %edi, %ecx
+    and $0xffc, %ecx
+    lea WAITERS(%rip), %r11
+    cmpl $0, (%r11, %rcx)
+    jne 8f
+    xor %eax, %eax
+    jmp 7f
+14: cmp $128, %esi                # FUTEX_WAIT, and FUTEX_WAIT_BITSET by either clock for any bit
+    je 16f
+    mov %esi, %ecx
+    and $~0x100, %ecx
+    cmp $137, %ecx
+    jne 8f
+    test %r9d, %r9d
+    jz 8f
+16: test %r10, %r10               # a time-out that Linux would refuse, or a relative one that is soon over
+    jz 18f
+    ask_outside_users_half %r10
+    mov 8(%r10), %rcx
+    cmp $999999999, %rcx
+    ja 8f
+    cmp $128, %esi
+    jne 17f
+    mov (%r10), %rax
+    test %rax, %rax
+    jnz 17f
+    cmp $1000000, %rcx
+    jb 8f
+17: cmpq $0, (%r10)
+    jl 8f
+18: cmp %edx, (%rdi)
+    jne 21f
+    mov POST+272(%rip), %ecx      # the other side may be about to change it
+    test %ecx, %ecx
+    jz 8f
+19: pause
+    cmp %edx, (%rdi)
+    jne 20f
+    dec %ecx
+    jnz 19b
+    jmp 8f
+20: incl POST+276(%rip)
+21: mov $-11, %rax                # EAGAIN
 7:  mov %rax, POST+88(%rip)
     jmp tine_stub_done
 8:  mov POST+16(%rip), %rax

@@ -272,6 +272,12 @@ uint32_t arch_take_notes(Vcpu& vcpu, uint64_t& robust_list, uint64_t& clear_chil
   clear_child_tid = page.clear_child_tid;
   return noted;
 }
+uint32_t* arch_futex_waiters(uint8_t* shared) { return reinterpret_cast<uint32_t*>(shared + kWaitersPage * kPage); }
+void arch_put_futex_watch(Vcpu& vcpu, uint32_t rounds) { arch_post_page(vcpu)->watch.store(rounds, std::memory_order_relaxed); }
+uint32_t arch_take_futex_changes(Vcpu& vcpu) {
+  auto& seen = arch_post_page(vcpu)->changes_seen;
+  return seen.load(std::memory_order_relaxed) ? seen.exchange(0) : 0;
+}
 void arch_put_mask(Vcpu& vcpu, SignalSet mask) { arch_post_page(vcpu)->mask.store(mask, std::memory_order_relaxed); }
 SignalSet arch_take_actions(Vcpu& vcpu, GuestAction (&actions)[kSignals]) {
   PostPage& page = *arch_post_page(vcpu);

@@ -150,6 +150,7 @@ GuestPhys own_root(const Vcpu& vcpu, uint8_t* block, uint64_t block_offset, Gues
   table(kSelfTables + 1)[0] = table_entry(phys(kSelfTables + 2));
   table(kSelfTables + 2)[0] = kernel_entry(phys(kStubPage), true, true);
   table(kSelfTables + 2)[1] = kernel_entry(phys(kPostPage), true, false);
+  table(kSelfTables + 2)[2] = kernel_entry({kWaitersPage * kPage}, true, false);
   auto* shared = reinterpret_cast<uint64_t*>(block - block_offset + root.v);
   const uint64_t self = table_entry(phys(kSelfTables));
   if (vcpu.index == 0) {

@@ -28,11 +28,12 @@ enum Vector : uint32_t {
 // Layout of the shared pages of the kernel area (indices of 4 KiB pages).
 constexpr uint64_t kDescriptorPage = 0;  // GDT template at 0, IDT at 2048
 constexpr uint64_t kExceptionPage = 1;
+constexpr uint64_t kWaitersPage = 2;  // arch_futex_waiters
 constexpr uint64_t kIdtOffset = 2048;
 // A vCPU's own pages: TSS and GDT, the exception stack, the system call stub, the post page, and tables that show these
-// two at kSelfVirtual: a root (kOwnRootPage; the first vCPU's is the one root) and one table a level.
+// two, and the waiters' page, at kSelfVirtual: a root (kOwnRootPage; the first vCPU's is the one root) and one table a level.
 constexpr uint64_t kStubPage = 2, kPostPage = 3, kSelfTables = 5;
-// Each vCPU's own stub, and behind it its post page, at one address for all: patched call sites jump there.
+// Each vCPU's own stub, behind it its post page and the waiters' page, at one address for all: patched call sites jump there.
 constexpr uint64_t kSelfVirtual = 0xffff'ff00'0000'0000ull;
 constexpr uint64_t kSelfRootIndex = 510;
 constexpr uint64_t kTssOffset = 0, kTssBytes = 104, kIoBitmapBytes = 4, kGdtOffset = 1024, kGdtEntries = 16;
@@ -43,7 +44,7 @@ constexpr uint16_t kExitPort = 0x10;
 struct CpuidAnswer {
   uint32_t function, index, eax, ebx, ecx, edx;
 };
-constexpr uint64_t kCpuidTable = 1536, kMostCpuidAnswers = (4096 - kCpuidTable) / sizeof(CpuidAnswer) - 1;
+constexpr uint64_t kCpuidTable = 1792, kMostCpuidAnswers = (4096 - kCpuidTable) / sizeof(CpuidAnswer) - 1;
 constexpr uint32_t kCpuidAny = ~0u, kCpuidEnd = ~1u;
 
 // r11 of a call from a patched site (entry.S): IF, ZF, PF and the bit that is always set.

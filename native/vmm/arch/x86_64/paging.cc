@@ -19,6 +19,7 @@ uint64_t page_entry(GuestPhys page, uint32_t prot, bool huge) {
   if (huge) entry |= PTE_PS;
   return entry;
 }
+uint64_t read_only_entry(uint64_t entry) { return entry & ~PTE_RW; }
 uint64_t table_entry(GuestPhys table) { return table.v | PTE_P | PTE_RW | PTE_US | PTE_A; }
 bool entry_present(uint64_t entry) { return entry & PTE_P; }
 bool entry_is_huge(uint64_t entry) { return entry & PTE_PS; }
