@@ -126,6 +126,7 @@ export class JailedContainer {
           this.runc.exec(this.#id, prepared.document, jailed),
         );
         stdio.begin();
+        await this.resources.giveRoomToBegin(process.pid);
       });
     } finally {
       closeSync(prepared.document);

@@ -1,7 +1,9 @@
+import { readFileSync } from "node:fs";
 import { readFile, readdir } from "node:fs/promises";
 import { RuntimeError, systemCodeOf } from "../errors.js";
 import { hostHierarchies, processGroups, type GroupDirectories, type Hierarchies } from "./groups.js";
 import { watchOutOfMemory } from "./out-of-memory.js";
+import { giveRoomToBegin, hasMachine, isOutOfReach } from "./room-to-begin.js";
 import { statisticsV1 } from "./statistics-v1.js";
 import { statisticsV2 } from "./statistics-v2.js";
 
@@ -14,6 +16,8 @@ export type Statistics =
 export class ContainerResources {
   readonly #directories: GroupDirectories;
   readonly #mode: Hierarchies["mode"];
+  /** One after the other: each puts back the limit that it found. */
+  #roomGiven: Promise<void> = Promise.resolve();
 
   private constructor(directories: GroupDirectories, mode: Hierarchies["mode"]) {
     this.#directories = directories;
@@ -60,6 +64,26 @@ export class ContainerResources {
     return watchOutOfMemory(this.#mode, directory, onKill);
   }
 
+  /**
+   * Lets a process that has entered the container make its machine, though the container be at its limit of
+   * processes. Where that limit cannot be changed the process waits for room by itself.
+   *
+   * @param pid - its number on the host
+   */
+  giveRoomToBegin(pid: number): Promise<void> {
+    const directory = this.#directories.get(this.#mode === "v1" ? "pids" : "");
+    if (directory === undefined) return Promise.resolve();
+    const given = this.#roomGiven.then(async () => {
+      try {
+        await giveRoomToBegin(directory, () => hasMachine(statOf(pid)));
+      } catch (error) {
+        if (!isOutOfReach(error)) throw error;
+      }
+    });
+    this.#roomGiven = given.catch(() => undefined);
+    return given;
+  }
+
   #any(): string {
     for (const directory of this.#directories.values()) {
       return directory;
@@ -89,4 +113,13 @@ async function processesUnder(directory: string): Promise<readonly number[]> {
     .filter((line) => line !== "")
     .map(Number);
   return [...pids, ...below.flat()];
+}
+
+function statOf(pid: number): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, "utf8");
+  } catch (error) {
+    if (systemCodeOf(error) === undefined) throw error;
+    return undefined;
+  }
 }

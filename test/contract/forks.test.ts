@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { processGroups } from "../../runtime/resources/groups.js";
 import { Status } from "../../shim/proto/gen/process_pb.js";
 import { check } from "../harness/command.js";
 import { repository } from "../harness/paths.js";
@@ -86,6 +87,22 @@ describe("a container that forks as much as it may", function () {
       });
     });
   }
+
+  it("lets an exec begin that finds it full, and keeps its limit", async () => {
+    const change = within({ pids: { limit: 32 } });
+    const container = await containerd.container({ args: ["sleep", "600"], streams: "none", change });
+    const init = await container.create();
+    await container.start();
+    const groups = processGroups(init);
+    const group = groups.get("pids") ?? groups.get("") ?? "";
+    const full = await readFile(`${group}/pids.current`, "utf8");
+    await writeFile(`${group}/pids.max`, full);
+    const streams = await container.exec("e", ["echo", "begun"]);
+    await container.start("e");
+    assert.equal((await container.wait("e")).exitStatus, 0);
+    assert.equal(await streams.stdout?.toEnd(), "begun\n");
+    assert.equal(await readFile(`${group}/pids.max`, "utf8"), full);
+  });
 
   it("is paused, resumed and killed, and nothing of it is left", async () => {
     const change = within({ pids: { limit: 32 } });
