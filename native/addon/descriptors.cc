@@ -29,7 +29,8 @@ Napi::Value makePipe(const Napi::CallbackInfo &info) {
 
 short happened(const Napi::CallbackInfo &info, short events) {
     pollfd asked{.fd = integerArgument(info, 0), .events = events, .revents = 0};
-    check(info.Env(), "poll", poll(&asked, 1, 0));
+    // A signal that is waiting to be handled, a child's end for instance, interrupts even this.
+    check(info.Env(), "poll", TEMP_FAILURE_RETRY(poll(&asked, 1, 0)));
     return asked.revents;
 }
 

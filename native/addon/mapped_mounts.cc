@@ -53,7 +53,7 @@ Failure userNamespace(const Request &request, Descriptor &space) {
         if (!space.valid()) failure = {"open", errno};
     }
     kill(static_cast<pid_t>(child), SIGKILL);
-    waitpid(static_cast<pid_t>(child), nullptr, __WALL);
+    TEMP_FAILURE_RETRY(waitpid(static_cast<pid_t>(child), nullptr, __WALL));
     return failure;
 }
 

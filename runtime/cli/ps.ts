@@ -8,16 +8,16 @@ import { processTree, type TreeEntry } from "./process-tree.js";
 import { duration, size } from "./units.js";
 import { forksOf, type ForkCount } from "../resources/figures.js";
 
-const details = `Each container's id, containerd namespace, first process, number of processes and memory, and below it its
-processes as a tree: the host's pid, bytes in memory, bytes of those that no other process shares (what a fork
-shares with its parent until one of them writes is not its own), the forks that it has made and what one of them took
-on average, command line. tine stats tells more of forks.
+const details = `Each container's id, containerd namespace, first process and number of processes, and below it its processes as
+a tree: the host's PID, what it has in MEMORY, what of that is its OWN (shared with no other process: what a fork
+shares with its parent until one of them writes is not), the FORKS that it has made and what EACH took on average.
+The container's OWN and FORKS are its processes' together. tine stats tells more of forks.
 `;
 
 /** `tine ps`: the containers that run, with their processes. */
 export const psCommand: Command = {
   usage: "ps [--quiet | --json]",
-  summary: "lists the containers that run, with their process trees and memory",
+  summary: "lists the containers that run, with their process trees, memory and forks",
   details,
   options: { "--quiet": { text: "ids alone" }, "--json": { text: "all of it, for programs" } },
   operands: "none",

@@ -39,7 +39,7 @@ export const setupCommand: Command = {
     if (target === undefined) {
       const known = Object.keys(targets).join(", ");
       throw new CommandLineError(
-        name === undefined ? `whom? ${known}` : `cannot set up ${JSON.stringify(name)}, only ${known}`,
+        name === undefined ? `say which: ${known}` : `cannot set up ${JSON.stringify(name)}, only ${known}`,
       );
     }
     const { options, operands } = parseOptions(rest, this);

@@ -58,7 +58,9 @@ export class FifoOutput extends Socket {
   }
 
   override _final(callback: (error?: Error | null) => void): void {
-    void this.taken().then(() => super._final(callback));
+    // Whatever comes of that: who waits for the end of the output has to hear of it.
+    const end = (): void => super._final(callback);
+    void this.taken().then(end, end);
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {

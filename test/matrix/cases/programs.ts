@@ -31,7 +31,7 @@ export const programs: readonly Case[] = [
   },
   {
     title: "-it: resize",
-    script: `(sleep 2; stty -F $(cat $D/tty) rows 40 cols 120) & terminal sh -c 'tty > $D/tty; run -it --rm $DEB bash -c "trap \\"stty size | grep -v 33 && exit\\" WINCH; for i in \\$(seq 80); do sleep 0.1; done; echo never"'`,
+    script: `(until_ok c exec $N test -e /ready 2>/dev/null; stty -F $(cat $D/tty) rows 40 cols 120) & terminal sh -c 'tty > $D/tty; run -it --rm --name $N $DEB bash -c "trap \\"stty size | grep -v 33 && exit\\" WINCH; : > /ready; for i in \\$(seq 80); do sleep 0.1; done; echo never"'`,
   },
   {
     title: "-it: ctrl-c",
