@@ -6,8 +6,11 @@
 // for whatever it writes on the guest's behalf (EFAULT as ever), and it is open only while the machine runs, where
 // the guest's page tables decide.
 #pragma once
+#include <cstdint>
 
 namespace tine {
+
+constexpr uint64_t kNeighbours = 8;  // that KVM maps together, aligned (PTE_PREFETCH_NUM)
 
 // The key, or -1 where the processor or the kernel has none. Asked for once, before there are threads.
 int write_key();

@@ -18,6 +18,7 @@
 #include "kvm/vcpu.h"
 #include "memory/address_space.h"
 #include "memory/guest_copy.h"
+#include "process/clone.h"
 #include "process/descriptors.h"
 #include "process/threads.h"
 #include "seccomp/chain.h"
@@ -29,17 +30,6 @@ extern "C" int64_t tine_clone3(clone_args* args, size_t size, void (*run)(void*)
 namespace tine {
 namespace {
 
-// What the guest asked for, in clone3's terms with guest pointers.
-struct Request {
-  uint64_t flags = 0;
-  uint64_t exit_signal = 0;
-  GuestAddr pidfd{0}, child_tid{0}, parent_tid{0}, stack{0};
-  uint64_t tls = 0;
-  GuestAddr set_tid{0};
-  uint64_t set_tid_size = 0;
-  uint64_t cgroup = 0;
-};
-
 // Served by the monitor itself, not by the kernel: the host's thread pointer is the monitor's, the word that the
 // kernel clears marks the monitor's stack as free, and the monitor's own handlers stay.
 constexpr uint64_t kOwnFlags = CLONE_SETTLS | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | CLONE_CLEAR_SIGHAND;
@@ -49,7 +39,7 @@ struct HostArguments {
   pid_t set_tid[32];
 };
 
-int64_t host_arguments(const Request& q, HostArguments& host) {
+int64_t host_arguments(const CloneRequest& q, HostArguments& host) {
   host.args.flags = q.flags & ~kOwnFlags;
   host.args.exit_signal = q.exit_signal;
   host.args.pidfd = hp(q.pidfd);
@@ -100,7 +90,7 @@ void child_main(void* raw_start) {
   run_thread(t);
 }
 
-int64_t start_host_thread(Start& start, const Request& q) {
+int64_t start_host_thread(Start& start, const CloneRequest& q) {
   HostArguments host;
   if (int64_t result = host_arguments(q, host)) return result;
   uint8_t* base = start.thread->stack_block;
@@ -134,7 +124,7 @@ void take_back_from_ended(Process& p) {
   }
 }
 
-int64_t clone_thread(Thread& t, const Request& q) {
+int64_t clone_thread(Thread& t, const CloneRequest& q) {
   Process& p = *t.process;
   Thread* child = new_thread_block();
   if (!child) return -ENOMEM;
@@ -184,7 +174,7 @@ Process* copy_process(Process& p, bool share_handlers) {
 
 // vfork and its like: the child lives in the parent's memory until it executes or ends. While the parent sleeps
 // in the kernel the child runs on the parent's own vCPU, so it costs no machine.
-int64_t clone_sharing_memory(Thread& t, const Request& q) {
+int64_t clone_sharing_memory(Thread& t, const CloneRequest& q) {
   bool borrow = q.flags & CLONE_VFORK;
   Thread* child = new_thread_block();
   if (!child) return -ENOMEM;
@@ -233,7 +223,7 @@ int64_t clone_sharing_memory(Thread& t, const Request& q) {
 }
 
 // A child that got no machine never was: it is reaped, and its signal and descriptor are taken back.
-void forget_stillborn(const Request& q, int child) {
+void forget_stillborn(const CloneRequest& q, int child) {
   int status;
   while (raw(SYS_wait4, static_cast<uint64_t>(child), arg(&status), __WALL, 0) == -EINTR) {
   }
@@ -250,7 +240,7 @@ void forget_stillborn(const Request& q, int child) {
   if ((q.flags & CLONE_PIDFD) && get(descriptor, q.pidfd)) raw(SYS_close, static_cast<uint64_t>(descriptor));
 }
 
-int64_t clone_process(Thread& t, const Request& q) {
+int64_t clone_process(Thread& t, const CloneRequest& q) {
   HostArguments host;
   if (int64_t result = host_arguments(q, host)) return result;
   alignas(64) CpuState state;
@@ -308,7 +298,7 @@ int64_t clone_process(Thread& t, const Request& q) {
   return 0;
 }
 
-int64_t clone_once(Thread& t, const Request& q) {
+int64_t clone_once(Thread& t, const CloneRequest& q) {
   const bool shares = q.flags & (CLONE_THREAD | CLONE_VM);
   if (shares) take_back_from_ended(*t.process);
   const int64_t result = q.flags & CLONE_THREAD ? clone_thread(t, q) : shares ? clone_sharing_memory(t, q) : clone_process(t, q);
@@ -316,7 +306,9 @@ int64_t clone_once(Thread& t, const Request& q) {
   return shares && (result == -EMFILE || result == -ENFILE) && !(q.flags & CLONE_PIDFD) ? -EAGAIN : result;
 }
 
-int64_t clone_any(Call& c, const Request& q) {
+}  // namespace
+
+int64_t clone_any(Call& c, const CloneRequest& q) {
   Thread& t = c.thread;
   unpair(t);
   if (q.flags & (CLONE_THREAD | CLONE_SIGHAND)) share_actions(t);
@@ -336,72 +328,6 @@ int64_t clone_any(Call& c, const Request& q) {
     result = clone_once(t, q);
   }
   return result;
-}
-
-}  // namespace
-
-int64_t sys_clone(Call& c) {
-  Request q;
-  q.flags = c.a[0] & 0xffffffff & ~static_cast<uint64_t>(CSIGNAL | CLONE_DETACHED);
-  q.exit_signal = c.a[0] & CSIGNAL;
-  if (q.flags & CLONE_PIDFD) {
-    if ((q.flags & CLONE_PARENT_SETTID) || (c.a[0] & CLONE_DETACHED)) return -EINVAL;
-    q.pidfd = c.ptr(2);  // the old call keeps it in the parent_tid argument
-  }
-  // clone3 wants no exit signal where the old call ignored it.
-  if (q.flags & (CLONE_THREAD | CLONE_PARENT)) q.exit_signal = 0;
-  if (q.exit_signal > kSignals) q.exit_signal = 0;
-  q.stack = c.ptr(1);
-  q.parent_tid = c.ptr(2);
-  q.child_tid = c.ptr(kCloneChildTid);
-  q.tls = c.a[kCloneTls];
-  return clone_any(c, q);
-}
-
-int64_t sys_clone3(Call& c) {
-  uint64_t size = c.a[1];
-  if (size < CLONE_ARGS_SIZE_VER0) return -EINVAL;
-  if (size > kPage) return -E2BIG;
-  clone_args a{};
-  uint8_t extra[kPage];
-  uint64_t known = size < sizeof a ? size : sizeof a;
-  if (!copy_in(&a, c.ptr(0), known)) return -EFAULT;
-  if (size > sizeof a) {
-    if (!copy_in(extra, c.ptr(0) + sizeof a, size - sizeof a)) return -EFAULT;
-    for (uint64_t i = 0; i < size - sizeof a; i++)
-      if (extra[i]) return -E2BIG;
-  }
-  if (a.flags & (CLONE_DETACHED | (CSIGNAL & ~static_cast<uint64_t>(CLONE_NEWTIME)))) return -EINVAL;
-  if ((a.flags & (CLONE_THREAD | CLONE_PARENT)) && a.exit_signal) return -EINVAL;
-  if ((a.flags & CLONE_SIGHAND) && (a.flags & CLONE_CLEAR_SIGHAND)) return -EINVAL;
-  if (a.exit_signal > kSignals) return -EINVAL;
-  if ((a.stack == 0) != (a.stack_size == 0)) return -EINVAL;
-  if (a.stack && !guest_range_ok(a.stack, a.stack_size)) return -EINVAL;
-  Request q;
-  q.flags = a.flags;
-  q.exit_signal = a.exit_signal;
-  q.pidfd = {a.pidfd};
-  q.child_tid = {a.child_tid};
-  q.parent_tid = {a.parent_tid};
-  q.stack = {a.stack + a.stack_size};
-  q.tls = a.tls;
-  q.set_tid = {a.set_tid};
-  q.set_tid_size = a.set_tid_size;
-  q.cgroup = a.cgroup;
-  return clone_any(c, q);
-}
-
-int64_t sys_fork(Call& c) {
-  Request q;
-  q.exit_signal = SIGCHLD;
-  return clone_any(c, q);
-}
-
-int64_t sys_vfork(Call& c) {
-  Request q;
-  q.flags = CLONE_VFORK | CLONE_VM;
-  q.exit_signal = SIGCHLD;
-  return clone_any(c, q);
 }
 
 }  // namespace tine
