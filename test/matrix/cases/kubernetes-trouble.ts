@@ -41,13 +41,13 @@ export const kubernetesTrouble: readonly Case[] = [
     script: through("down", "back"),
   },
   {
-    title: "the node is short of disk: what fills it is evicted, the others stay",
+    title: "the node is short of disk: pods are evicted until it is not, and new ones run",
     clients,
     limit: 240_000,
     script: `
   pod p "containers: [{name: one, image: $BB, command: [sleep, '1000']}]"; started p
-  pod q "volumes: [{name: v, emptyDir: {}}], containers: [{name: one, image: $BB, volumeMounts: [{name: v, mountPath: /v}], command: [sh, -c, 'trap \\"exit 0\\" TERM; head -c 250000000 /dev/zero > /v/f; while :; do sleep 0.1; done']}]"
-  for i in 1 2 3 4; do until_ok sh -c 'c get pod q -o jsonpath={.status.phase} | grep -q Failed' && break; done
+  pod q "volumes: [{name: v, emptyDir: {}}], containers: [{name: one, image: $BB, volumeMounts: [{name: v, mountPath: /v}], command: [sh, -c, 'trap \\"exit 8\\" TERM; head -c 250000000 /dev/zero > /v/f; while :; do sleep 0.1; done']}]"
+  for i in 1 2; do until_ok sh -c 'c get pod q -o jsonpath={.status.phase} | grep -q Failed' && break; done
   c get pod q -o jsonpath='{.status.phase} {.status.reason} '; c get pod q -o jsonpath='{.status.message}' | grep -o 'The node was low on resource: [a-z-]*'
   c get pod p -o jsonpath='{.status.phase} {.status.containerStatuses[0].restartCount}{"\\n"}'; c exec p -- echo serves
   for i in 1 2 3 4; do until_ok sh -c 'c get node -o jsonpath="{.items[0].status.conditions[?(@.type==\\"DiskPressure\\")].status} {.items[0].spec.taints}" | grep -q "^False $"' && break; done; echo well again
