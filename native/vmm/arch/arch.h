@@ -160,6 +160,8 @@ uint64_t guest_ip(Thread&);
 // The call being served goes back to another place.
 void set_guest_return(Thread&, uint64_t ip);
 uint64_t guest_sp(Thread&);
+// All general registers as text, for a report. Gives the length.
+size_t describe_guest_registers(Vcpu&, std::span<char> text);
 uint32_t guest_call_number(Vcpu&);
 void guest_call_arguments(Vcpu&, uint64_t (&a)[6]);
 void set_guest_result(Vcpu&, int64_t result);

@@ -3,6 +3,7 @@
 #include <cstdarg>
 #include <cstdio>
 
+#include "arch/arch.h"
 #include "host/raw.h"
 #include "kvm/vcpu.h"
 #include "process/thread.h"
@@ -12,6 +13,7 @@ extern "C" const char __executable_start[];
 namespace tine {
 namespace {
 int log_fd = 2;
+constexpr size_t kRegistersText = 800;
 }
 
 void set_log_descriptor(int fd) { log_fd = fd; }
@@ -31,15 +33,18 @@ void report(const char* format, ...) {
 
 void report_monitor_fault(int signal, const siginfo_t* info, uint64_t ip) {
   Thread& t = current();
-  report("monitor fault: signal %d at image+0x%lx, address %p; last guest call %u", signal,
-         static_cast<unsigned long>(ip - reinterpret_cast<uint64_t>(__executable_start)), info->si_addr, t.last_call);
+  char registers[kRegistersText] = "none yet";
+  if (t.vcpu) describe_guest_registers(*t.vcpu, registers);
+  report("monitor fault: signal %d at image+0x%lx, address %p; last guest call %u, guest registers: %s", signal,
+         static_cast<unsigned long>(ip - reinterpret_cast<uint64_t>(__executable_start)), info->si_addr, t.last_call, registers);
 }
 
 void report_broken_exit(Thread& t, int64_t result) {
   const kvm_run& run = *t.vcpu->run;
-  report("unexpected exit of the machine: result %ld, reason %u, guest ip 0x%lx sp 0x%lx, last call %u, detail 0x%llx",
-         static_cast<long>(result), run.exit_reason, static_cast<unsigned long>(guest_ip(t)), static_cast<unsigned long>(guest_sp(t)),
-         t.last_call, static_cast<unsigned long long>(run.internal.suberror));
+  char registers[kRegistersText];
+  describe_guest_registers(*t.vcpu, registers);
+  report("unexpected exit of the machine: result %ld, reason %u, detail 0x%llx; last guest call %u, guest registers: %s", static_cast<long>(result),
+         run.exit_reason, static_cast<unsigned long long>(run.internal.suberror), t.last_call, registers);
 }
 
 }  // namespace tine

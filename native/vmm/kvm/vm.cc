@@ -70,13 +70,13 @@ Vcpu* Vm::acquire(Process& process, int64_t& error) {
       error = -EAGAIN;
       return nullptr;
     }
-    // One that could not be made whole keeps its number: KVM cannot destroy a vCPU alone.
-    index = next_index_++;
     // KVM hands out the lowest free number: no guest call may take or free one meanwhile.
     bool threaded = process.thread_count.load() > 1;
     if (threaded) process.descriptor_gate.close();
     RoomForDescriptors room(process);
-    int64_t made = make(fd, KVM_CREATE_VCPU, index);
+    int64_t made = -EMFILE;
+    // One that could not be made whole keeps its number: KVM cannot destroy a vCPU alone.
+    if (next_index_ == 0 || has_room_for_vcpu(process)) made = make(fd, KVM_CREATE_VCPU, index = next_index_++);
     owned = is_error(made) ? made : own_descriptor(process, static_cast<int>(made), kVcpuPlace, true);
     if (threaded) process.descriptor_gate.open();
   }

@@ -69,6 +69,8 @@ static int64_t pass_range(Call& c, long number, uint64_t third) {
 }
 
 static int64_t lock_range(Call& c, long number, uint64_t third, bool on) {
+  const uint64_t start = c.a[0] & ~(kPage - 1), bytes = (c.a[1] + c.a[0] - start + kPage - 1) & ~(kPage - 1);
+  if (start + bytes < start) return -EINVAL;
   const int64_t result = pass_range(c, number, third);
   return result ? result : space(c).lock_pages(c.a[0], c.a[1], on);
 }
@@ -79,6 +81,7 @@ int64_t sys_mlock(Call& c) {
   return lock_range(c, SYS_mlock, 0, true);
 }
 int64_t sys_mlock2(Call& c) {
+  if (static_cast<uint32_t>(c.a[2]) & ~static_cast<uint32_t>(MLOCK_ONFAULT)) return -EINVAL;
   const OpenWriteKey key;
   return lock_range(c, SYS_mlock2, c.a[2], true);
 }
@@ -158,7 +161,12 @@ int64_t sys_remap_file_pages(Call& c) {
 }
 
 int64_t sys_mbind(Call& c) {
-  if (c.a[1] && !guest_range_ok(c.a[0], c.a[1])) return -EFAULT;
+  if (c.a[1] && !guest_range_ok(c.a[0], c.a[1])) {
+    if ((c.a[0] & (kPage - 1)) == 0 && c.a[0] + c.a[1] < c.a[0]) return -EINVAL;
+    // What else may be wrong comes first: an empty range has it looked at.
+    const int64_t result = host_call(c.thread, SYS_mbind, hp({c.a[0] & (kPage - 1)}), 0, c.a[2], hp(c.ptr(3)), c.a[4], c.a[5]);
+    return result ? result : -EFAULT;
+  }
   return host_call(c.thread, SYS_mbind, hp(c.ptr(0)), c.a[1], c.a[2], hp(c.ptr(3)), c.a[4], c.a[5]);
 }
 

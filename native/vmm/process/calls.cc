@@ -57,7 +57,10 @@ int64_t sys_get_robust_list(Call& c) {
         found = true;
       }
   }
-  if (!found) return raw(SYS_tgkill, static_cast<uint64_t>(p.pid), static_cast<uint64_t>(tid), 0) == 0 ? -EPERM : -ESRCH;
+  if (!found) {
+    const int64_t there = raw(SYS_tkill, static_cast<uint64_t>(tid), 0);
+    return there == 0 || there == -EPERM ? -EPERM : -ESRCH;
+  }
   uint64_t length = 24;  // sizeof(struct robust_list_head)
   return put(c.ptr(1), head) && put(c.ptr(2), length) ? 0 : -EFAULT;
 }

@@ -27,39 +27,52 @@ int free_block(int low, int high, int wanted) {
   return -1;
 }
 
-}  // namespace
-
-RoomForDescriptors::RoomForDescriptors(const Process& process) : limit_(process.host_nofile) {
-  limit_.begun.fetch_add(1);
-  raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, arg(&saved_));
-  widen(static_cast<uint64_t>(process.own().base) + OwnedDescriptors::kSpan);
-}
-
-void RoomForDescriptors::widen(uint64_t needed) {
+// The limit's lock is held.
+void raise(const HostDescriptorLimit& limit, uint64_t needed) {
   rlimit64 now{};
   raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, arg(&now));
   if (now.rlim_cur >= needed || now.rlim_cur == now.rlim_max) return;
   now.rlim_cur = std::min<uint64_t>(now.rlim_max, needed);
-  changed_ = raw(SYS_prlimit64, 0, RLIMIT_NOFILE, arg(&now), 0) == 0 || changed_;
+  limit.wide = raw(SYS_prlimit64, 0, RLIMIT_NOFILE, arg(&now), 0) == 0 || limit.wide;
+}
+
+}  // namespace
+
+RoomForDescriptors::RoomForDescriptors(const Process& process) : limit_(process.host_nofile) {
+  Guard guard(limit_.lock);
+  if (limit_.begun.fetch_add(1) == limit_.ended.load()) raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, arg(&limit_.kept));
+  raise(limit_, static_cast<uint64_t>(process.own().base) + OwnedDescriptors::kSpan);
+}
+
+void RoomForDescriptors::widen(uint64_t needed) {
+  Guard guard(limit_.lock);
+  raise(limit_, needed);
 }
 
 RoomForDescriptors::~RoomForDescriptors() {
-  if (changed_) raw(SYS_prlimit64, 0, RLIMIT_NOFILE, arg(&saved_), 0);
-  limit_.ended.fetch_add(1);
+  Guard guard(limit_.lock);
+  if (limit_.ended.fetch_add(1) + 1 != limit_.begun.load() || !limit_.wide) return;
+  limit_.wide = false;
+  raw(SYS_prlimit64, 0, RLIMIT_NOFILE, arg(&limit_.kept), 0);
 }
 
 int64_t set_host_descriptor_limit(Process& process, const rlimit64& limit) {
-  const int64_t result = raw(SYS_prlimit64, 0, RLIMIT_NOFILE, arg(&limit), 0);
-  if (result == 0) process.host_nofile.set = limit;
+  HostDescriptorLimit& known = process.host_nofile;
+  Guard guard(known.lock);
+  rlimit64 now = limit;
+  // Another thread may be making a descriptor, and leaves the limit behind as it is to be.
+  if (known.wide) now.rlim_cur = std::max(limit.rlim_cur, std::min<rlim64_t>(limit.rlim_max, process.own().base + OwnedDescriptors::kSpan));
+  const int64_t result = raw(SYS_prlimit64, 0, RLIMIT_NOFILE, arg(&now), 0);
+  if (result == 0) known.set = known.kept = limit;
   return result;
 }
 
 void adopt_descriptor_limit(Process& process) {
   HostDescriptorLimit& known = process.host_nofile;
-  const uint32_t begun = known.begun.load();
-  if (known.ended.load() != begun) return;
+  Guard guard(known.lock);
+  if (known.ended.load() != known.begun.load()) return;
   rlimit64 host{};
-  if (raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, arg(&host)) != 0 || known.begun.load() != begun) return;
+  if (raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, arg(&host)) != 0) return;
   // The host's hard limit may be above the guest's, so each of the two speaks for itself.
   if (host.rlim_cur != known.set.rlim_cur) process.nofile_limit.rlim_cur = host.rlim_cur;
   if (host.rlim_max != known.set.rlim_max) process.nofile_limit.rlim_max = host.rlim_max;
@@ -69,14 +82,16 @@ void adopt_descriptor_limit(Process& process) {
 void settle_descriptor_limit(Process& process) {
   HostDescriptorLimit& known = process.host_nofile;
   const uint32_t begun = known.begun.load();
-  if (known.ended.exchange(begun) != begun) set_host_descriptor_limit(process, rlimit64{known.set});
+  if (known.ended.exchange(begun) == begun) return;
+  known.wide = false;
+  set_host_descriptor_limit(process, rlimit64{known.set});
 }
 
 bool make_room_for_descriptors(Process& process) {
   rlimit64 limit{};
   raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, arg(&limit));
   // Where even the hard limit leaves no room, the guest's own soft limit gives way.
-  uint64_t needed = static_cast<uint64_t>(kVcpuPlace) + 56;
+  uint64_t needed = static_cast<uint64_t>(kVcpuPlace) + 56 + kSpareNumbers;
   if (limit.rlim_max < 1024 + needed) {
     if (limit.rlim_max < needed + 8) return false;
     limit.rlim_cur = std::min(limit.rlim_cur, limit.rlim_max - needed);
@@ -110,6 +125,17 @@ int64_t own_descriptor(Process& process, int fd, int place, bool close_on_exec) 
   return moved;
 }
 
+bool has_room_for_vcpu(const Process& process) {
+  rlimit64 limit{};
+  raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, arg(&limit));
+  const uint64_t first = static_cast<uint64_t>(process.own().base) + kVcpuPlace;
+  if (first + OwnedDescriptors::kSpan <= limit.rlim_max) return true;
+  int free = 0;
+  for (uint64_t fd = limit.rlim_max; fd-- > first && free <= kSpareNumbers;)
+    free += is_error(raw(SYS_fcntl, fd, F_GETFD));
+  return free > kSpareNumbers;
+}
+
 bool relocate_own_descriptors(Process& process, int wanted) {
   const OwnedDescriptors& old = process.own();
   if (!old.owns(wanted)) return true;
@@ -121,11 +147,15 @@ bool relocate_own_descriptors(Process& process, int wanted) {
   int owned = 0;
   for (int fd = old.base; fd < old.end(); fd++) owned += old.owns(fd);
   // Far away, since a guest that asks for one of these numbers will ask for more; but a larger table makes forks dearer.
-  const int beyond = static_cast<int>(std::min<uint64_t>(limit.rlim_max, INT32_MAX)) - owned - kVcpuPlace;
+  const int highest = static_cast<int>(std::min<uint64_t>(limit.rlim_max, INT32_MAX)) - owned - kVcpuPlace;
   int base = -1;
-  for (int wish = std::min(2 * old.base, beyond); wish > 0 && base < 0; wish = wish < beyond ? std::min(2 * wish, beyond) : 0)
-    base = free_block(wish, std::min(wish + kSearch, beyond), wanted);
-  if (base < 0) base = free_block(8, beyond, wanted);
+  // Where the limit is near, with room for more threads' vCPUs if that may be.
+  for (int room_above : {64, 16, 0}) {
+    const int beyond = highest - room_above;
+    for (int wish = std::min(2 * old.base, beyond); wish > 0 && base < 0; wish = wish < beyond ? std::min(2 * wish, beyond) : 0)
+      base = free_block(wish, std::min(wish + kSearch, beyond), wanted);
+    if (base < 0) base = free_block(8, beyond, wanted);
+  }
   if (base < 0) return false;
   room.widen(static_cast<uint64_t>(base) + OwnedDescriptors::kSpan);
   const int now = process.own_block.load();

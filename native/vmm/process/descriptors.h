@@ -11,6 +11,8 @@
 namespace tine {
 
 constexpr int kMostTranslators = 8;
+// Numbers that threads' vCPUs leave free: a call on a path holds one of the block's for a moment.
+constexpr int kSpareNumbers = 6;
 
 // Places within the block. The first ones survive an exec, so that the new image finds them.
 enum OwnPlace : int {
@@ -46,8 +48,6 @@ class RoomForDescriptors {
 
  private:
   const HostDescriptorLimit& limit_;
-  rlimit64 saved_{};
-  bool changed_ = false;
 };
 
 // Sets the host's RLIMIT_NOFILE for good. 0 or -errno.
@@ -62,6 +62,8 @@ void settle_descriptor_limit(Process& process);
 bool make_room_for_descriptors(Process& process);
 // Moves `fd` to its place in the block (close-on-exec as given). Returns the new number or -errno.
 int64_t own_descriptor(Process& process, int fd, int place, bool close_on_exec);
+// Whether a vCPU may still have one of the block's numbers, the spare ones left alone.
+bool has_room_for_vcpu(const Process& process);
 // The block moves away because the guest asks for the number `wanted`. The guest's calls that make descriptors are held
 // off meanwhile (descriptor_gate). False: there is no place for it.
 bool relocate_own_descriptors(Process& process, int wanted);

@@ -1,6 +1,7 @@
 #include "process/exec_state.h"
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -131,8 +132,18 @@ int64_t save_exec_state(Thread& t, const Image& image) {
   append(bytes, processor.data(), processor.size());
   const int64_t fd = readable_once(bytes);
   if (is_error(fd)) return fd;
+  if (const int64_t result = raw(SYS_fcntl, static_cast<uint64_t>(fd), F_SETOWN, static_cast<uint64_t>(p.pid))) {
+    raw(SYS_close, static_cast<uint64_t>(fd));
+    return result;
+  }
   int64_t owned = own_descriptor(p, static_cast<int>(fd), kStatePlace, false);
   return is_error(owned) ? owned : 0;
+}
+
+bool is_exec_state(int fd) {
+  int32_t bytes = 0;
+  return raw(SYS_fcntl, static_cast<uint64_t>(fd), F_GETOWN) == raw(SYS_getpid) && !raw(SYS_ioctl, static_cast<uint64_t>(fd), FIONREAD, arg(&bytes)) &&
+         bytes > static_cast<int32_t>(sizeof(Fixed));
 }
 
 bool load_exec_state(int fd, Thread& t, ExecState& state) {

@@ -15,6 +15,10 @@ struct ExecState {
   std::string name, comm;
   bool has_interpreter = false, has_binary = false, preserves_argv0 = false, code_store = false;
 };
+// Whether a descriptor holds what this very process has left there: it is owned (F_SETOWN) by its pid, which an exec keeps, so
+// nothing has it that merely happens to be open at that number. Who makes one by hand gains nothing: the monitor has no rights
+// but its caller's. Nothing is read.
+bool is_exec_state(int fd);
 // Reads it from descriptor `fd` into the process and thread. False: not such a descriptor.
 bool load_exec_state(int fd, Thread& t, ExecState& state);
 

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <linux/limits.h>
 #include <sys/auxv.h>
-#include <sys/ioctl.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 
@@ -355,9 +354,8 @@ void begin(void* raw_beginning) {
 void start_fresh(const Options& options, char** program, char** envp) { on_own_stack(&options, program, envp); }
 
 bool is_exec_image() {
-  int fd = exec_descriptor();
-  int32_t bytes = 0;
-  return fd >= 0 && !raw(SYS_ioctl, static_cast<uint64_t>(fd - kSelfPlace + kStatePlace), FIONREAD, arg(&bytes)) && bytes > 0;
+  const int fd = exec_descriptor();
+  return fd >= 0 && is_exec_state(fd - kSelfPlace + kStatePlace);
 }
 
 void start_after_exec(char** argv, char** envp) {

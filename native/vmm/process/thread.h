@@ -72,9 +72,13 @@ struct VdsoLayout {
 };
 
 // The host's RLIMIT_NOFILE of this process as the monitor last left it: where it is found different, another process has
-// changed it. `begun` and `ended` count the times it is wider for a moment (RoomForDescriptors).
+// changed it. `begun` and `ended` count the times it is wider for a moment (RoomForDescriptors): the first of several threads
+// makes it so, and the last makes it what it was.
 struct HostDescriptorLimit {
   rlimit64 set{};
+  mutable Lock lock;
+  mutable rlimit64 kept{};    // while it may be wider: what it is otherwise
+  mutable bool wide = false;
   mutable std::atomic<uint32_t> begun{0}, ended{0};
 };
 

@@ -256,12 +256,14 @@ void lock_for_fork(Thread& thread) {
   p.handlers->lock.lock();
   p.threads_lock.lock();
   blocks_lock.lock();
+  p.host_nofile.lock.lock();
   heap_lock().lock();
 }
 
 void unlock_after_fork(Thread& thread) {
   Process& p = *thread.process;
   heap_lock().unlock();
+  p.host_nofile.lock.unlock();
   blocks_lock.unlock();
   p.space->vm.unlock_after_fork();
   p.space->lock.unlock();

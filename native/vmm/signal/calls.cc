@@ -102,10 +102,11 @@ int64_t sys_sigaltstack(Call& c) {
     if (on) return -EPERM;
     int mode = wanted.ss_flags & ~kAutoDisarm;
     if (mode != SS_DISABLE && mode != SS_ONSTACK && mode != 0) return -EINVAL;
+    const bool changes = wanted.ss_sp != old.ss_sp || wanted.ss_size != old.ss_size || (wanted.ss_flags & kAutoDisarm) != old.ss_flags;
     if (mode == SS_DISABLE) {
       wanted.ss_size = 0;
       wanted.ss_sp = nullptr;
-    } else if (wanted.ss_size < kMinimumSignalStack) {
+    } else if (changes && wanted.ss_size < kMinimumSignalStack) {  // what is there already needs no room
       return -ENOMEM;
     }
     wanted.ss_flags &= kAutoDisarm;

@@ -176,6 +176,15 @@ int64_t receive_one(Call& call, GuestAddr from, uint64_t flags) {
 
 constexpr uint64_t kVectorEntry = sizeof(mmsghdr);
 
+// The result of a call about several messages, of which none went: that the descriptor is no socket comes before all that the
+// monitor finds by itself.
+int64_t of_no_message(const Call& call, int64_t result) {
+  if (result != 0 && result != -EFAULT && result != -EMSGSIZE) return result;
+  int32_t type, size = sizeof type;
+  const int64_t socket = raw(SYS_getsockopt, call.a[0], SOL_SOCKET, SO_TYPE, arg(&type), arg(&size));
+  return socket ? socket : result;
+}
+
 }  // namespace
 
 int64_t sys_sendmsg(Call& call) {
@@ -197,9 +206,9 @@ int64_t sys_sendmmsg(Call& call) {
     GuestAddr entry = call.ptr(1) + static_cast<uint64_t>(sent) * kVectorEntry;
     int64_t result = send_one(call, entry, call.a[3]);
     if (result >= 0 && !put(entry + offsetof(mmsghdr, msg_len), static_cast<uint32_t>(result))) result = -EFAULT;
-    if (result < 0) return sent ? sent : result;
+    if (result < 0) return sent ? sent : of_no_message(call, result);
   }
-  return sent;
+  return sent ? sent : of_no_message(call, 0);
 }
 
 int64_t sys_recvmmsg(Call& call) {
@@ -221,7 +230,7 @@ int64_t sys_recvmmsg(Call& call) {
     int64_t result = receive_one(call, entry, flags & ~uint64_t{MSG_WAITFORONE});
     if (result >= 0 && !put(entry + offsetof(mmsghdr, msg_len), static_cast<uint32_t>(result))) result = -EFAULT;
     if (result < 0) {
-      if (received == 0) return result;
+      if (received == 0) return of_no_message(call, result);
       break;
     }
     ++received;
@@ -239,7 +248,7 @@ int64_t sys_recvmmsg(Call& call) {
       if (!put(call.ptr(4), left)) return -EFAULT;
     }
   }
-  return received;
+  return received ? received : of_no_message(call, 0);
 }
 
 }  // namespace tine

@@ -2,6 +2,7 @@
 #include "check.h"
 #include <linux/sched.h>
 #include <sched.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 
 #define STACK 65536
@@ -28,6 +29,73 @@ static int writes(void *unused) { return seen = 5, unused != NULL; }
 static int handles(void *unused) { return signal(SIGUSR1, SIG_IGN) == SIG_ERR || unused; }
 static int has_parent(void *parent) { return getppid() == (int)(long)parent ? 0 : 1; }
 static int returns_three(void *unused) { return unused ? 0 : 3; }
+
+/// The child finds itself in the control group. Who may mount none has nothing to find.
+static int joins_group(void *unused) {
+    (void)unused;
+    char name[64], line[96];
+    snprintf(name, sizeof name, "groups/guest-%d", getpid());
+    mkdir("groups", 0700);
+    if (unshare(CLONE_NEWNS)) return errno == EPERM ? 0 : 1;
+    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) || mount("none", "groups", "cgroup2", 0, NULL)) return 2;
+    if (mkdir(name, 0700)) return errno == EROFS || errno == EACCES || errno == EPERM ? 0 : 3;
+    const int group = open(name, O_RDONLY | O_DIRECTORY);
+    struct clone_args into = {.flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (uint64_t)group};
+    const pid_t child = (pid_t)clone3(&into);
+    snprintf(line, sizeof line, "/%s\n", name + sizeof "groups");
+    if (child == 0) _exit(strstr(read_file("/proc/self/cgroup"), line) ? 0 : 10);
+    if (strstr(read_file("/proc/self/cgroup"), line)) return 4;
+    const int status = child < 0 ? EXITED(5) : status_of(child, 0);
+    return rmdir(name) ? 6 : WEXITSTATUS(status);
+}
+
+/// The child has the number that was asked for, or it was not to be asked for.
+static int has_number(void *unused) {
+    (void)unused;
+    pid_t wanted = atoi(read_file("/proc/sys/kernel/pid_max")) - 5;
+    while (wanted > 1 && (kill(wanted, 0) == 0 || errno != ESRCH)) wanted--;
+    struct clone_args numbered = {.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&wanted, .set_tid_size = 1};
+    const pid_t child = (pid_t)clone3(&numbered);
+    if (child < 0) return errno == EPERM && geteuid() != 0 ? 0 : 1;
+    if (child == 0) _exit(getpid() == wanted ? 0 : 10);
+    const int status = status_of(child, 0);
+    if (child != wanted || status) return 2;
+    const pid_t taken = getpid(), zero = 0;
+    numbered.set_tid = (uintptr_t)&taken;
+    if (clone3(&numbered) != -1 || errno != EEXIST) return 3;
+    numbered.set_tid = (uintptr_t)&zero;
+    return clone3(&numbered) == -1 && errno == EINVAL ? 0 : 4;
+}
+
+static const char *name_of(const char *namespace) {
+    static char text[2][64];
+    static int next;
+    char *out = text[next++ & 1];
+    const ssize_t length = readlink(namespace, out, sizeof text[0] - 1);
+    out[length < 0 ? 0 : length] = 0;
+    return out;
+}
+
+/// Each kind of namespace by clone3, the child's alone.
+static int has_namespace(void *unused) {
+    (void)unused;
+    const struct { uint64_t flag; const char *file; } kinds[] = {
+        {CLONE_NEWNS, "/proc/self/ns/mnt"}, {CLONE_NEWUTS, "/proc/self/ns/uts"}, {CLONE_NEWIPC, "/proc/self/ns/ipc"},
+        {CLONE_NEWNET, "/proc/self/ns/net"}, {CLONE_NEWCGROUP, "/proc/self/ns/cgroup"}, {CLONE_NEWPID, "/proc/self/ns/pid"},
+        {CLONE_NEWTIME, "/proc/self/ns/time"}, {CLONE_NEWUSER, "/proc/self/ns/user"},
+    };
+    for (size_t i = 0; i < COUNT(kinds); i++) {
+        char before[64];
+        snprintf(before, sizeof before, "%s", name_of(kinds[i].file));
+        struct clone_args made = {.flags = kinds[i].flag, .exit_signal = SIGCHLD};
+        const pid_t child = (pid_t)clone3(&made);
+        // A new pid namespace has no /proc yet that would know this process.
+        if (child == 0) _exit(kinds[i].flag == CLONE_NEWPID ? getpid() != 1 : strcmp(name_of(kinds[i].file), before) == 0);
+        if (child < 0 && (errno == EPERM || errno == ENOSPC || errno == EINVAL)) continue; // not to be had here
+        if (child < 0 || status_of(child, 0) || strcmp(name_of(kinds[i].file), before)) return (int)i + 1;
+    }
+    return 0;
+}
 
 static volatile int got_signal;
 static void note(int signal) { got_signal = signal; }
@@ -101,6 +169,15 @@ int main(void) {
         _exit(handled.sa_handler == SIG_DFL && ignored.sa_handler == SIG_IGN ? 0 : 1);
     }
     CHECK_EQ("CLONE_CLEAR_SIGHAND", status_of(child, 0), EXITED(0));
+
+    struct clone_args nowhere = {.flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = 999};
+    CHECK_ERRNO("CLONE_INTO_CGROUP with no descriptor", clone3(&nowhere), EBADF);
+    nowhere.cgroup = (uint64_t)open(".", O_RDONLY | O_DIRECTORY);
+    CHECK_ERRNO("CLONE_INTO_CGROUP with a folder that is none", clone3(&nowhere), EBADF);
+    close((int)nowhere.cgroup);
+    check_child("CLONE_INTO_CGROUP", joins_group, NULL, "exit 0");
+    check_child("set_tid", has_number, NULL, "exit 0");
+    check_child("namespaces", has_namespace, NULL, "exit 0");
 
     struct clone_args sibling = {.flags = CLONE_PARENT};
     pid_t middle = fork();

@@ -179,12 +179,13 @@ int main(void) {
     CHECK_EQ("dup2 onto itself", dup2(3, 3), 3);
     CHECK_ERRNO("dup3 onto itself", dup3(3, 3, 0), EINVAL);
     close(highest);
+    const int many = highest < 2000 ? highest : 2000;
     int duplicated = 0;
-    for (int i = 3; i < 2000 && i < highest; i++) duplicated += dup2(0, i) == i;
-    CHECK_EQ("dup2 onto every number below 2000", duplicated, 1997);
+    for (int i = 3; i < many; i++) duplicated += dup2(0, i) == i;
+    CHECK_EQ("dup2 onto every number below 2000", duplicated, many - 3);
     int closed = 0;
-    for (int i = 3; i < 2000; i++) closed += close(i) == 0;
-    CHECK_EQ("close of them all", closed, 1997);
+    for (int i = 3; i < many; i++) closed += close(i) == 0;
+    CHECK_EQ("close of them all", closed, many - 3);
     int bad = 0;
     for (int i = 3; i <= highest; i++) bad += fcntl(i, F_GETFD) == -1 && errno == EBADF && close(i) == -1 && errno == EBADF;
     CHECK_EQ("every other number is closed", bad, highest - 2);

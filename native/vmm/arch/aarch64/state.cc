@@ -1,4 +1,6 @@
 // Guest registers in user form: reading, changing, saving and restoring them. They live in the vCPU's frame.
+#include <algorithm>
+#include <cstdio>
 #include <cstring>
 
 #include "arch/aarch64/machine.h"
@@ -11,6 +13,20 @@ uint64_t guest_ip(Thread& t) { return frame(*t.vcpu).state.pc; }
 void set_guest_return(Thread& t, uint64_t ip) { frame(*t.vcpu).state.pc = ip; }
 uint64_t arch_call_return(Vcpu& vcpu) { return frame(vcpu).state.pc; }
 uint64_t guest_sp(Thread& t) { return frame(*t.vcpu).state.sp; }
+
+size_t describe_guest_registers(Vcpu& vcpu, std::span<char> text) {
+  const CpuState& s = frame(vcpu).state;
+  size_t used = 0;
+  const auto add = [&](const char* name, int number, uint64_t value) {
+    const int more = number < 0 ? std::snprintf(text.data() + used, text.size() - used, ", %s %lx", name, static_cast<unsigned long>(value))
+                                : std::snprintf(text.data() + used, text.size() - used, "%s%s%d %lx", used ? ", " : "", name, number, static_cast<unsigned long>(value));
+    used = std::min(used + static_cast<size_t>(more), text.size() - 1);
+  };
+  for (int i = 0; i < 31; i++) add("x", i, s.x[i]);
+  add("sp", -1, s.sp);
+  add("pc", -1, s.pc);
+  return used;
+}
 
 uint32_t guest_call_number(Vcpu& vcpu) { return static_cast<uint32_t>(frame(vcpu).state.x[8]); }
 

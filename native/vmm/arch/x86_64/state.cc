@@ -1,7 +1,9 @@
 // Guest registers in user form: reading, changing, saving and restoring them.
 #include <signal.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 
 #include "arch/arch.h"
@@ -30,6 +32,21 @@ void set_guest_return(Thread& t, uint64_t ip) {
   dirty(*t.vcpu);
 }
 uint64_t guest_sp(Thread& t) { return regs(*t.vcpu).rsp; }
+
+size_t describe_guest_registers(Vcpu& vcpu, std::span<char> text) {
+  const kvm_regs& r = regs(vcpu);
+  const struct {
+    const char* name;
+    uint64_t value;
+  } all[] = {{"rax", r.rax}, {"rbx", r.rbx}, {"rcx", r.rcx}, {"rdx", r.rdx}, {"rsi", r.rsi}, {"rdi", r.rdi}, {"rbp", r.rbp}, {"rsp", r.rsp}, {"r8", r.r8},
+             {"r9", r.r9},   {"r10", r.r10}, {"r11", r.r11}, {"r12", r.r12}, {"r13", r.r13}, {"r14", r.r14}, {"r15", r.r15}, {"rip", r.rip}, {"flags", r.rflags}};
+  size_t used = 0;
+  for (const auto& [name, value] : all) {
+    const int more = std::snprintf(text.data() + used, text.size() - used, "%s%s %lx", used ? ", " : "", name, static_cast<unsigned long>(value));
+    used = std::min(used + static_cast<size_t>(more), text.size() - 1);
+  }
+  return used;
+}
 
 uint64_t arch_call_return(Vcpu& vcpu) { return regs(vcpu).rip; }
 uint32_t guest_call_number(Vcpu& vcpu) { return static_cast<uint32_t>(regs(vcpu).rax); }
