@@ -54,7 +54,9 @@ describe("with the daemon's descriptors used up", () => {
     assert.deepEqual([[...reasons], running], [["EMFILE"], true]);
     assert.equal((await ctr.run(image, ["true"], { id: freshId(prefix) })).status, 0);
     await ctr.check(["task", "rm", "--force", other]);
-    const left = (await ctr.check(["containers", "ls", "--quiet"])).stdout.split("\n").filter((id) => id !== "");
+    const left = (await ctr.check(["containers", "ls", "--quiet"])).stdout
+      .split("\n")
+      .filter((id) => id !== "");
     if (left.length > 0) await ctr.check(["containers", "rm", ...left]);
     assert.deepEqual(await remainsOf(containerd, prefix), nothing);
   });
