@@ -97,10 +97,21 @@ describe("a container that forks as much as it may", function () {
     const group = groups.get("pids") ?? groups.get("") ?? "";
     const full = await readFile(`${group}/pids.current`, "utf8");
     await writeFile(`${group}/pids.max`, full);
-    const streams = await container.exec("e", ["echo", "begun"]);
-    await container.start("e");
-    assert.equal((await container.wait("e")).exitStatus, 0);
-    assert.equal(await streams.stdout?.toEnd(), "begun\n");
+    // runc itself needs room for its own stages, and fails now and then where there is none at all, whatever comes after it.
+    const ownFailure = /read init-p: connection reset by peer/;
+    for (let tried = 0, begun = false; !begun; tried++) {
+      const id = `e${String(tried)}`;
+      const streams = await container.exec(id, ["echo", "begun"]);
+      try {
+        await container.start(id);
+        begun = true;
+      } catch (error) {
+        assert(tried < 20 && error instanceof Error && ownFailure.test(error.message), error as Error);
+        continue;
+      }
+      assert.equal((await container.wait(id)).exitStatus, 0);
+      assert.equal(await streams.stdout?.toEnd(), "begun\n");
+    }
     assert.equal(await readFile(`${group}/pids.max`, "utf8"), full);
   });
 

@@ -50,8 +50,9 @@ bool is_shared(uint64_t entry) { return is_resident(entry) && !(entry & kEntryEx
 
 class Copier {
  public:
-  explicit Copier(Process& process) {
-    if (process.proc_fd < 0) {
+  // `looks`: may open a descriptor, which other threads of the guest would see.
+  Copier(Process& process, bool looks) {
+    if (process.proc_fd < 0 || !looks) {
       fd_ = -ENOENT;
       return;
     }
@@ -177,7 +178,14 @@ bool Copier::window(uint64_t start, uint64_t end, bool alone) {
   Entries entries;
   const uint64_t count = (end - start) / kPage;
   if (!read(start, end, entries)) {
-    in_place(start, end);
+    // Without pagemap only what is resident is known.
+    uint8_t resident[std::size(entries)];
+    if (raw(SYS_mincore, start, end - start, arg(resident))) return true;
+    for (uint64_t i = 0, from; i < count; i++) {
+      if (!(resident[i] & 1)) continue;
+      for (from = i; i < count && (resident[i] & 1);) i++;
+      in_place(start + from * kPage, start + i * kPage);
+    }
     return true;
   }
   if (std::none_of(entries, entries + count, is_shared)) return false;
@@ -217,7 +225,7 @@ uint64_t Copier::unshared(uint64_t start, uint64_t end, bool alone) {
 
 bool own_pages_after_fork(Process& process, uint64_t start, uint64_t& end, const Vma& vma, uint64_t limit, bool alone) {
   constexpr uint64_t kAtOnce = 8 << 20;
-  Copier copier(process);
+  Copier copier(process, alone && !process.shares_files);
   const uint64_t from = to_host({start}).v;
   if (copier.window(from, from + (end - start), alone && !(vma.flags & kVmaNoHuge))) return true;
   end = start + (copier.unshared(from, from + std::min(limit - start, kAtOnce), alone) - from);
@@ -225,7 +233,7 @@ bool own_pages_after_fork(Process& process, uint64_t start, uint64_t& end, const
 }
 
 int64_t copy_shared_pages(Process& process, bool (*chosen)(const Vma& vma)) {
-  Copier copier(process);
+  Copier copier(process, true);
   int64_t result = 0;
   process.space->for_each([&](const Vma& vma) {
     if (!result && chosen(vma)) result = copier.mapping(vma);

@@ -130,9 +130,10 @@ int main(void) {
 
     struct sigaction action = {.sa_handler = interrupt};
     sigaction(SIGALRM, &action, NULL);
-    struct itimerval soon = {.it_value = {0, 20000}};
+    struct itimerval soon = {{0, 20000}, {0, 20000}}, never = {0};  // again, lest the first comes before the wait
     setitimer(ITIMER_REAL, &soon, NULL);
     CHECK_ERRNO("WAIT interrupted by a handler", futex(&word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0), EINTR);
+    setitimer(ITIMER_REAL, &never, NULL);
 
     struct shared_area *shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     pthread_mutexattr_t mutex;
