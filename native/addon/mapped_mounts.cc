@@ -1,6 +1,6 @@
 // Mounts whose files belong to other users than on disk, by a user namespace's mappings (mount_setattr(2),
 // MOUNT_ATTR_IDMAP): what containerd asks for with the options `uidmap=` and `gidmap=`.
-#include "support.h"
+#include "mounts.h"
 
 #include <fcntl.h>
 #include <linux/mount.h>
@@ -14,7 +14,6 @@
 #include <memory>
 
 // <sys/mount.h> and <linux/mount.h> do not go together in Debian 12's headers.
-extern "C" int mount(const char *, const char *, const char *, unsigned long, const void *) noexcept;
 extern "C" int umount2(const char *, int) noexcept;
 
 namespace tine {
@@ -24,9 +23,9 @@ constexpr unsigned long kPrivateBelow = (1UL << 18) | (1UL << 14);  // MS_PRIVAT
 constexpr int kDetach = 2;                                          // MNT_DETACH
 
 struct Request {
-    std::string source, target, type, data, directory, users, groups;
+    MountRequest mount;
+    std::string users, groups;
     std::vector<std::string> lower;
-    unsigned long flags = 0;
 };
 
 Failure writeFile(const std::string &path, const std::string &text) {
@@ -39,11 +38,13 @@ Failure writeFile(const std::string &path, const std::string &text) {
 // A user namespace lives on in a descriptor: its first process may go at once. Without a signal at
 // its end it is nobody's child that Node would wait for.
 Failure userNamespace(const Request &request, Descriptor &space) {
+    const pid_t parent = getpid();
     const long child = syscall(SYS_clone, CLONE_NEWUSER, nullptr, nullptr, nullptr, nullptr);
     if (child < 0) return {"clone", errno};
     if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        for (;;) pause();
+        while (getppid() == parent) pause();
+        _exit(0);  // whose end came before that signal was asked for
     }
     const std::string folder = "/proc/" + std::to_string(child);
     Failure failure = writeFile(folder + "/uid_map", request.users);
@@ -80,41 +81,35 @@ Failure mappedCopy(const std::string &path, const Descriptor &space, unsigned lo
     return {};
 }
 
-Failure plainMount(const Request &request) {
-    if (!request.directory.empty() && chdir(request.directory.c_str()) < 0) return {"chdir", errno};
-    const char *type = request.type.empty() ? nullptr : request.type.c_str();
-    const char *data = request.data.empty() ? nullptr : request.data.c_str();
-    if (mount(request.source.c_str(), request.target.c_str(), type, request.flags, data) < 0) return {"mount", errno};
-    return {};
-}
-
 // An overlay is mapped by its lower layers. The mapped ones cover the others where nobody else sees it, in a mount
 // namespace of this thread's own: nothing of them can be left behind.
 Failure mappedOverlay(const Request &request, const Descriptor &space) {
     const Descriptor home(open("/proc/thread-self/ns/mnt", O_RDONLY | O_CLOEXEC));
     if (!home.valid()) return {"open", errno};
     if (unshare(CLONE_NEWNS) < 0) return {"unshare", errno};
-    if (mount(nullptr, "/", nullptr, kPrivateBelow, nullptr) < 0) return {"mount", errno};
+    const MountRequest nobodySees{.target = "/", .flags = kPrivateBelow};
+    if (const Failure failure = mountAsAsked(nobodySees); failure.call != nullptr) return failure;
     for (const std::string &path : request.lower) {
         Descriptor tree;
         Failure failure = mappedCopy(path, space, MOUNT_ATTR_RDONLY, tree);
         if (failure.call == nullptr) failure = attach(tree, path);
         if (failure.call != nullptr) return failure;
     }
-    if (const Failure failure = plainMount(request); failure.call != nullptr) return failure;
-    const Descriptor overlay = copyOf(request.target);
+    if (const Failure failure = mountAsAsked(request.mount); failure.call != nullptr) return failure;
+    const Descriptor overlay = copyOf(request.mount.target);
     if (!overlay.valid()) return {"open_tree", errno};
     if (setns(home.get(), CLONE_NEWNS) < 0) return {"setns", errno};
-    return attach(overlay, request.target);
+    return attach(overlay, request.mount.target);
 }
 
 // Anything else is mapped itself.
 Failure mappedOther(const Request &request, const Descriptor &space) {
-    if (const Failure failure = plainMount(request); failure.call != nullptr) return failure;
+    const std::string &target = request.mount.target;
+    if (const Failure failure = mountAsAsked(request.mount); failure.call != nullptr) return failure;
     Descriptor tree;
-    Failure failure = mappedCopy(request.target, space, 0, tree);
-    if (failure.call == nullptr && umount2(request.target.c_str(), kDetach) < 0) failure = {"umount2", errno};
-    if (failure.call == nullptr) failure = attach(tree, request.target);
+    Failure failure = mappedCopy(target, space, 0, tree);
+    if (failure.call == nullptr && umount2(target.c_str(), kDetach) < 0) failure = {"umount2", errno};
+    if (failure.call == nullptr) failure = attach(tree, target);
     return failure;
 }
 
@@ -129,12 +124,7 @@ Failure perform(const Request &request) {
 // mountMapped(source, target, type, flags, data, directory, users, groups, lower) → Promise<void>
 Napi::Value mountMapped(const Napi::CallbackInfo &info) {
     auto request = std::make_shared<Request>();
-    request->source = textArgument(info, 0);
-    request->target = textArgument(info, 1);
-    request->type = textArgument(info, 2);
-    request->flags = static_cast<unsigned long>(info[3].As<Napi::Number>().Int64Value());
-    request->data = textArgument(info, 4);
-    request->directory = textArgument(info, 5);
+    request->mount = mountArguments(info);
     request->users = textArgument(info, 6);
     request->groups = textArgument(info, 7);
     request->lower = textList(info.Env(), info[8]);

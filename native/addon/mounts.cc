@@ -1,23 +1,29 @@
 // mount(2) and umount2(2), off the main thread, optionally from a directory:
 // overlay options longer than a page only fit when their paths are relative.
-#include "support.h"
+#include "mounts.h"
 
 #include <sched.h>
 #include <sys/mount.h>
 
-#include <memory>
-
 namespace tine {
 namespace {
 
-struct Request {
-    std::string source, target, type, data, directory;
-    unsigned long flags = 0;
-};
-
 const char *orNull(const std::string &text) { return text.empty() ? nullptr : text.c_str(); }
 
-Failure perform(const Request &request) {
+}  // namespace
+
+MountRequest mountArguments(const Napi::CallbackInfo &info) {
+    MountRequest request;
+    request.source = textArgument(info, 0);
+    request.target = textArgument(info, 1);
+    request.type = textArgument(info, 2);
+    request.flags = static_cast<unsigned long>(info[3].As<Napi::Number>().Int64Value());
+    request.data = textArgument(info, 4);
+    request.directory = textArgument(info, 5);
+    return request;
+}
+
+Failure mountAsAsked(const MountRequest &request) {
     if (!request.directory.empty()) {
         // The working directory belongs to the process until it is unshared.
         if (unshare(CLONE_FS) < 0) return {"unshare", errno};
@@ -29,17 +35,14 @@ Failure perform(const Request &request) {
     return {};
 }
 
+namespace {
+
 // mount(source, target, type, flags, data, directory) → Promise<void>
 Napi::Value mountFileSystem(const Napi::CallbackInfo &info) {
-    auto request = std::make_shared<Request>();
-    request->source = textArgument(info, 0);
-    request->target = textArgument(info, 1);
-    request->type = textArgument(info, 2);
-    request->flags = static_cast<unsigned long>(info[3].As<Napi::Number>().Int64Value());
-    request->data = textArgument(info, 4);
-    request->directory = textArgument(info, 5);
+    const MountRequest request = mountArguments(info);
     return onThread(
-        info.Env(), [request] { return perform(*request); }, [](Napi::Env env) { return env.Undefined(); });
+        info.Env(), [request] { return mountAsAsked(request); },
+        [](Napi::Env env) { return env.Undefined(); });
 }
 
 // Until nothing is mounted at the target any more. Where somebody outside the

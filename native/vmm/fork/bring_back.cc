@@ -12,7 +12,6 @@
 namespace tine {
 namespace {
 
-constexpr int kMadvPopulateWrite = 23;
 constexpr uint64_t kLargestTable = 2 << 20;
 constexpr uint32_t kPassedOver = kVmaShared | kVmaLocked | kVmaWipeOnFork | kVmaDontFork;
 
@@ -43,7 +42,7 @@ void bring_back_after_fork(Thread& t) {
   auto bring = [&](uint64_t start, uint64_t end) {
     if (end - start > left) return false;
     left -= end - start;
-    raw(SYS_madvise, to_host({start}).v, end - start, kMadvPopulateWrite);
+    raw(SYS_madvise, to_host({start}).v, end - start, MADV_POPULATE_WRITE);
     return true;
   };
   auto bring_of = [&](const Vma& vma, uint64_t start, uint64_t end) {

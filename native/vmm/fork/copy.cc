@@ -1,5 +1,6 @@
-// Pages of the child's own. After the host's fork both sides have the same pages, write-protected; whoever writes
-// first gets a copy. Here the child writes first, to every page of the chosen mappings, in bulk:
+// Pages of a process's own. After the host's fork both sides have the same pages, write-protected; whoever writes
+// first gets a copy. Here a side does so first, and in bulk: the child with every page of the mappings that a strategy chooses, before
+// it runs, and either side with what lies around its first writes (memory/after_fork.cc):
 // - huge pages, and runs that could be some: the pages move aside (MREMAP_DONTUNMAP), and what was there is copied back
 //   into fresh memory of the same mapping, which the kernel gives in huge pages. Breaking the sharing of a huge page in
 //   place would split it.
@@ -14,6 +15,7 @@
 #include <fcntl.h>
 #include <linux/ioctl.h>
 #include <linux/types.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -28,7 +30,6 @@
 namespace tine {
 namespace {
 
-constexpr int kMadvPopulateWrite = 23;
 constexpr uint64_t kChunk = 16ull << 20;  // a signal's death must not wait for more than one
 
 // uapi/linux/fs.h, newer than the C library's header.
@@ -47,6 +48,17 @@ constexpr uint64_t kEntryPresent = 1ull << 63, kEntrySwapped = 1ull << 62, kEntr
 
 bool is_resident(uint64_t entry) { return (entry & kEntryPresent) && !(entry & kEntryFile); }
 bool is_shared(uint64_t entry) { return is_resident(entry) && !(entry & kEntryExclusive); }
+
+// Runs of the first `count` of `pages` that `chosen` is true of, as [from, to).
+template <class Page, class Chosen, class F>
+void for_each_run(const Page* pages, uint64_t count, Chosen&& chosen, F&& f) {
+  for (uint64_t i = 0; i < count; i++) {
+    if (!chosen(pages[i])) continue;
+    const uint64_t from = i;
+    while (i < count && chosen(pages[i])) i++;
+    f(from, i);
+  }
+}
 
 class Copier {
  public:
@@ -90,7 +102,7 @@ class Copier {
 void Copier::in_place(uint64_t start, uint64_t end) {
   for (uint64_t at = start; at < end; at += kChunk) {
     const uint64_t bytes = std::min(kChunk, end - at);
-    if (raw(SYS_madvise, at, bytes, kMadvPopulateWrite) == 0) copied_ += bytes;
+    if (raw(SYS_madvise, at, bytes, MADV_POPULATE_WRITE) == 0) copied_ += bytes;
   }
 }
 
@@ -177,24 +189,17 @@ int64_t Copier::mapping(const Vma& vma) {
 bool Copier::window(uint64_t start, uint64_t end, bool alone) {
   Entries entries;
   const uint64_t count = (end - start) / kPage;
+  const auto own = [&](uint64_t from, uint64_t to) { in_place(start + from * kPage, start + to * kPage); };
   if (!read(start, end, entries)) {
     // Without pagemap only what is resident is known.
     uint8_t resident[std::size(entries)];
     if (raw(SYS_mincore, start, end - start, arg(resident))) return true;
-    for (uint64_t i = 0, from; i < count; i++) {
-      if (!(resident[i] & 1)) continue;
-      for (from = i; i < count && (resident[i] & 1);) i++;
-      in_place(start + from * kPage, start + i * kPage);
-    }
+    for_each_run(resident, count, [](uint8_t page) { return page & 1; }, own);
     return true;
   }
   if (std::none_of(entries, entries + count, is_shared)) return false;
   if (alone && count == std::size(entries) && std::all_of(entries, entries + count, is_resident) && anew(start, end)) return true;
-  for (uint64_t i = 0, from; i < count; i++) {
-    if (!is_resident(entries[i])) continue;
-    for (from = i; i < count && is_resident(entries[i]);) i++;
-    in_place(start + from * kPage, start + i * kPage);
-  }
+  for_each_run(entries, count, is_resident, own);
   return true;
 }
 
@@ -207,14 +212,12 @@ uint64_t Copier::unshared(uint64_t start, uint64_t end, bool alone) {
     const uint64_t to = std::min(end, (start & ~(kHugePage - 1)) + kHugePage), count = (to - start) / kPage;
     if (!read(start, to, entries)) return start;
     const auto first = static_cast<uint64_t>(std::find_if(entries, entries + count, is_shared) - entries);
-    for (uint64_t i = 0, from; i < first; i++) {
-      if (!is_resident(entries[i])) continue;
-      for (from = i; i < first && is_resident(entries[i]);) i++;
-      const uint64_t at = start + from * kPage, bytes = (i - from) * kPage;
+    for_each_run(entries, first, is_resident, [&](uint64_t from, uint64_t behind) {
+      const uint64_t at = start + from * kPage, bytes = (behind - from) * kPage;
       if (alone && !raw(SYS_mprotect, at, bytes, PROT_READ) && raw(SYS_mprotect, at, bytes, PROT_READ | PROT_WRITE))
         report("memory that was written before cannot be made writable again");
-      raw(SYS_madvise, at, bytes, kMadvPopulateWrite);
-    }
+      raw(SYS_madvise, at, bytes, MADV_POPULATE_WRITE);
+    });
     start += first * kPage;
     if (first < count) break;
   }

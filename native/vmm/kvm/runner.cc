@@ -31,8 +31,7 @@ namespace {
 // program uses it: Linux never sends it.
 constexpr int kKickSignal = SIGSTKFLT;
 
-// All limits are "about as long as an exit", the
-// price that waiting saves: no limit needs to be exact.
+// All limits are "about as long as an exit", the price that waiting saves: no limit needs to be exact.
 constexpr uint64_t kHotGap = 1000 * kMicrosecond;     // exits closer than this make a thread hot (an exit may take 100)
 constexpr uint32_t kHotCalls = 3;
 constexpr uint64_t kFirstWatch = 400 * kMicrosecond;  // how long the identity thread watches for the first post,

@@ -14,14 +14,14 @@ namespace {
 
 constexpr uint64_t page_up(uint64_t n) { return (n + kPage - 1) & ~(kPage - 1); }
 // uapi/asm-generic/mman-common.h; newer than the C library's header.
-constexpr int kMadvCollapse = 25, kMadvDontneedLocked = 24, kMadvPopulateRead = 22, kMadvPopulateWrite = 23;
+constexpr int kMadvCollapse = 25, kMadvDontneedLocked = 24;
 
 bool advice_known(int advice) {
   switch (advice) {
     case MADV_NORMAL: case MADV_RANDOM: case MADV_SEQUENTIAL: case MADV_WILLNEED: case MADV_DONTNEED: case MADV_FREE:
     case MADV_REMOVE: case MADV_DONTFORK: case MADV_DOFORK: case MADV_MERGEABLE: case MADV_UNMERGEABLE: case MADV_HUGEPAGE:
     case MADV_NOHUGEPAGE: case MADV_DONTDUMP: case MADV_DODUMP: case MADV_WIPEONFORK: case MADV_KEEPONFORK: case MADV_COLD:
-    case MADV_PAGEOUT: case kMadvPopulateRead: case kMadvPopulateWrite: case kMadvDontneedLocked: case kMadvCollapse:
+    case MADV_PAGEOUT: case MADV_POPULATE_READ: case MADV_POPULATE_WRITE: case kMadvDontneedLocked: case kMadvCollapse:
       return true;
     // Guard regions (102, 103) would fault on the host without an address: refused as kernels before 6.13 do.
     default: return false;
@@ -46,13 +46,13 @@ int64_t AddressSpace::advise(uint64_t address, uint64_t bytes, int advice) {
        it != vmas_.end() && it->first < end; ++it) {
     Vma& vma = it->second;
     if (vma.end <= at || (vma.flags & kVmaHidden)) continue;
-    const bool populates = advice == kMadvPopulateRead || advice == kMadvPopulateWrite;
+    const bool populates = advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE;
     // This advice ends at the first page that cannot be made.
     if (vma.start > at && populates) return -ENOMEM;
     if (vma.start > at) gap = true;
     uint64_t from = std::max(vma.start, at), to = std::min(vma.end, end);
     // On the host these pages could be written (memory/write_key.h).
-    if (populates && !(vma.prot & (advice == kMadvPopulateWrite ? PROT_WRITE : PROT_READ))) return -EINVAL;
+    if (populates && !(vma.prot & (advice == MADV_POPULATE_WRITE ? PROT_WRITE : PROT_READ))) return -EINVAL;
     int64_t one = raw(SYS_madvise, to_host({from}).v, to - from, static_cast<uint64_t>(advice));
     if (is_error(one)) return one;
     // What has not been touched comes in runs instead (fill_run); what has only needs its entries again.

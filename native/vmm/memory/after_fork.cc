@@ -11,15 +11,16 @@
 #include "arch/arch.h"
 #include "fork/fork.h"
 #include "memory/address_space.h"
+#include "memory/write_key.h"
 #include "process/thread.h"
 
 namespace tine {
 namespace {
 
 constexpr uint64_t kSmallestMapping = 128 << 10;  // what is smaller comes back by itself, or by fork/bring_back.cc
-// Around a write that stands alone eight pages become the process's own, as many as come in one fault of the machine's. Only where
+// Around a write that stands alone as many pages become the process's own as come in one fault of the machine's. Only where
 // the next write follows is it twice as much each time.
-constexpr uint64_t kFirstWindow = 32 << 10, kLongestWindow = kHugePage;
+constexpr uint64_t kFirstWindow = kNeighbours * kPage, kLongestWindow = kHugePage;
 // Huge pages are copied whole, as long as writes follow each other; of those that stand alone, so much after a fork.
 constexpr uint64_t kAlone = 8 << 20;
 

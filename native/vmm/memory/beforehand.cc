@@ -1,5 +1,6 @@
 // Pages that are made before a program touches them, because each would cost a fault of the machine's: data, symbol tables, what
 // stands beside data.
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -12,7 +13,6 @@
 namespace tine {
 namespace {
 
-constexpr int kMadvPopulateWrite = 23;  // Linux 5.14
 constexpr uint64_t kBroughtIn = 512 << 10;
 // The data of programs and libraries: what there is more of than in most is tables of addresses, and relocation writes every page.
 constexpr uint64_t kBroughtInData = 4 << 20;
@@ -32,7 +32,7 @@ bool file_of(int fd, uint64_t& device, uint64_t& inode) {
 void AddressSpace::bring_in(uint64_t start, uint64_t bytes, uint32_t prot) {
   auto it = find(start);
   const bool data = it != vmas_.end() && (it->second.flags & kVmaLoaded);
-  if ((prot & PROT_WRITE) && bytes <= (data ? kBroughtInData : kBroughtIn)) raw(SYS_madvise, to_host({start}).v, bytes, kMadvPopulateWrite);
+  if ((prot & PROT_WRITE) && bytes <= (data ? kBroughtInData : kBroughtIn)) raw(SYS_madvise, to_host({start}).v, bytes, MADV_POPULATE_WRITE);
 }
 
 void AddressSpace::own_pages(uint64_t start, uint64_t bytes) {
@@ -47,7 +47,7 @@ void AddressSpace::own_pages(uint64_t start, uint64_t bytes) {
   vmas_.find(start)->second.flags |= kVmaOwned;
   if (it->second.prot & PROT_WRITE) return;  // brought in already
   const OpenWriteKey key;
-  raw(SYS_madvise, host, bytes, kMadvPopulateWrite);
+  raw(SYS_madvise, host, bytes, MADV_POPULATE_WRITE);
 }
 
 // A loader maps a library's file whole and then its segments over it: what is left below the code are the symbol
