@@ -109,7 +109,11 @@ async function makeContainer(request: CreateTaskRequest, rootfs: readonly Mount[
     stateDirectories.add(settings.stateDirectory);
     const openStdio = (): Promise<ProcessStdio> => openStreamsOf(request, id, bundle);
     return await createContainer({ id, bundle, rootfs, openStdio }, settings, programs, (event) => {
-      publisher.publish(eventMessage(event, request));
+      publisher.publish(
+        eventMessage(event, request),
+        // Who has deleted a process knows that it has ended.
+        event.type === "exited" ? { known: () => event.process.state === "deleted" } : {},
+      );
       if (event.type === "deleted") {
         log.close(id);
       }

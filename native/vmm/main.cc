@@ -109,7 +109,9 @@ int main(int argc, char** argv, char** envp) {
       std::fputs(kUsage, stdout);
       return 0;
     } else {
-      usage(a);
+      char problem[128];
+      std::snprintf(problem, sizeof problem, "unknown option %s", a);
+      usage(problem);
     }
   }
   if (options.probe) tine::start_fresh(options, argv + argc, envp);

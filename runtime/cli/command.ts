@@ -50,26 +50,28 @@ export function helpOf({ usage, summary, details, options }: Command): string {
   return [`usage: tine ${usage}\n`, `${first}\n`, details, list].filter((part) => part !== "").join("\n");
 }
 
-/** Whether the command line asks for help: before the first operand, which a program's own options follow. */
+/** Whether the command line asks for help; where the first operand is a program, what follows it is the program's. */
 export function asksForHelp(args: readonly string[], { options, operands }: Command): boolean {
-  // Where the operands are words of ours, the options stand behind them.
-  const endsThere = typeof operands === "string";
   for (let position = 0; position < args.length; position += 1) {
     const argument = args[position] ?? "";
     if (argument === "--help" || argument === "-h") return true;
-    if (argument === "--" || (endsThere && !argument.startsWith("-"))) return false;
+    if (argument === "--" || (operands === "program" && !argument.startsWith("-"))) return false;
     if (options[argument]?.argument !== undefined) position += 1;
   }
   return false;
 }
 
-/** Takes a command's arguments apart, as {@link parseArguments} does. */
+/** Takes a command's arguments apart, as {@link parseArguments} does; options may follow operands, unless these are a program's. */
 export function parseOptions(
   args: readonly string[],
-  { options }: Pick<Command, "options">,
+  { options, operands }: Pick<Command, "options" | "operands">,
 ): ParsedArguments {
   const known = Object.entries(options).map(([name, { argument }]) => [name, argument !== undefined]);
-  return parseArguments(args, Object.fromEntries(known) as Record<string, boolean>);
+  return parseArguments(
+    args,
+    Object.fromEntries(known) as Record<string, boolean>,
+    operands === "program" ? "before" : "anywhere",
+  );
 }
 
 /** The options of a command line, and what follows them. */
@@ -80,17 +82,20 @@ export interface ParsedArguments {
 }
 
 /**
- * Takes `--name VALUE`, `--name=VALUE` and flags apart. Options end at `--` or at the first operand, so that a
- * program's own options stay its own.
+ * Takes `--name VALUE`, `--name=VALUE` and flags apart. Options end at `--`.
  *
  * @param known each option's name with its dashes, and whether a value follows it.
+ * @param place where options may stand: only before the first operand, so that a program's own options stay its own, or
+ *   after operands too.
  * @throws {CommandLineError} for an unknown option, a missing value, a value where none belongs.
  */
 export function parseArguments(
   args: readonly string[],
   known: Readonly<Record<string, boolean>>,
+  place: "before" | "anywhere" = "before",
 ): ParsedArguments {
   const options = new Map<string, string[]>();
+  const operands: string[] = [];
   let position = 0;
   while (position < args.length) {
     const argument = args[position] ?? "";
@@ -98,7 +103,12 @@ export function parseArguments(
       position += 1;
       break;
     }
-    if (!argument.startsWith("-") || argument === "-") break;
+    if (!argument.startsWith("-") || argument === "-") {
+      if (place === "before") break;
+      operands.push(argument);
+      position += 1;
+      continue;
+    }
     position += 1;
     const [name = "", ...rest] = argument.split("=");
     if (!Object.hasOwn(known, name)) throw new CommandLineError(`unknown option ${name}`);
@@ -112,5 +122,5 @@ export function parseArguments(
     }
     options.set(name, [...(options.get(name) ?? []), value ?? ""]);
   }
-  return { options, operands: args.slice(position) };
+  return { options, operands: [...operands, ...args.slice(position)] };
 }

@@ -14,7 +14,10 @@ export const completionCommand: Command = {
   operands: ["bash"],
   run(args) {
     const { operands } = parseOptions(args, this);
-    if (operands.length !== 1 || operands[0] !== "bash") throw new CommandLineError("for which shell? bash");
+    const [shell, ...others] = operands;
+    if (shell === undefined) throw new CommandLineError("no shell given; it is written for bash");
+    if (shell !== "bash" || others.length > 0)
+      throw new CommandLineError(`there is none for ${JSON.stringify(operands.join(" "))}, only for bash`);
     writeSync(1, bashCompletion(commands));
     return 0;
   },

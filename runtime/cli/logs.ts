@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { loadSettings } from "../../config/settings.js";
 import { systemCodeOf } from "../errors.js";
 import { findContainer } from "../jail/running.js";
-import { CommandLineError, ownFailure, parseOptions, type Command } from "./command.js";
+import { CommandLineError, parseOptions, type Command } from "./command.js";
 
 const details = `What the monitors of a container that runs have reported: faults, refused calls, what went wrong. It is not what
 the container's programs wrote: that is what ctr, docker logs, nerdctl logs and crictl logs show. ID may be the
@@ -23,11 +23,9 @@ export const logsCommand: Command = {
     if (id === undefined) throw new CommandLineError("no container given");
     if (rest.length > 0) throw new CommandLineError(`logs takes one container, not ${rest.length + 1}`);
     const container = findContainer(loadSettings().runtime.root, id);
-    if (container === undefined) {
-      writeSync(2, `tine logs: no container ${JSON.stringify(id)} runs, or several begin so; see tine ps\n`);
-      return ownFailure;
-    }
-    writeSync(1, reports(container.bundle));
+    const reported = reports(container.bundle);
+    if (reported === "") writeSync(2, `tine logs: the monitors of ${container.id} have reported nothing\n`);
+    writeSync(1, reported);
     return 0;
   },
 };

@@ -22,12 +22,14 @@ function help(): string {
 /** Runs one command line; its value is the exit status. */
 async function main(args: string[]): Promise<number> {
   const [name, ...rest] = args;
-  if (name === "--version" || name === "-v") {
+  if (name === "--version" || name === "-v" || name === "-V" || name === "version") {
     writeSync(1, `tine ${version}\n`);
     return 0;
   }
   if (name === "--help" || name === "-h" || name === "help") {
-    writeSync(1, help());
+    const [about = ""] = rest;
+    const subject = Object.hasOwn(commands, about) ? commands[about] : undefined;
+    writeSync(1, subject === undefined ? help() : helpOf(subject));
     return 0;
   }
   const command = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined;

@@ -29,7 +29,11 @@ function described(found: Regions, all: boolean): string {
   const head = `${kind} program, ${found.strategy}${asked}; ${found.forks} forks; ${mebibytes(found.copiedBytes)} copied when it was forked itself`;
   const shown = all ? found.regions : found.regions.filter(({ fork }) => fork === "copied");
   const sum = shown.reduce((total, { residentBytes }) => total + residentBytes, 0);
-  return `${[head, ...shown.map(line), `${shown.length} regions, ${mebibytes(sum)} resident`].join("\n")}\n`;
+  const total =
+    shown.length === 0
+      ? "a fork copies nothing at once: all regions are copy-on-write or shared (--all lists them)"
+      : `${shown.length} regions, ${mebibytes(sum)} resident`;
+  return `${[head, ...shown.map(line), total].join("\n")}\n`;
 }
 
 function line({ start, end, protection, kind, residentBytes, fork, why }: Region): string {

@@ -5,7 +5,7 @@ import { RuntimeError } from "../errors.js";
 import type { CallCount } from "../fork/board.js";
 import { findContainer, runningContainers, type RunningContainer } from "../jail/running.js";
 import { figuresOf, type ContainerFigures } from "../resources/figures.js";
-import { CommandLineError, ownFailure, parseOptions, type Command } from "./command.js";
+import { CommandLineError, parseOptions, type Command } from "./command.js";
 import { monitor } from "./installation.js";
 import { table } from "./table.js";
 import { duration, size } from "./units.js";
@@ -35,11 +35,8 @@ export const statsCommand: Command = {
     const { options, operands } = parseOptions(args, this);
     const [id, ...rest] = operands;
     if (rest.length > 0) throw new CommandLineError(`stats takes one container, not ${operands.length}`);
-    const containers = chosen(loadSettings().runtime.root, id);
-    if (containers === undefined) {
-      writeSync(2, `tine stats: no container ${JSON.stringify(id)} runs, or several begin so; see tine ps\n`);
-      return ownFailure;
-    }
+    const { root } = loadSettings().runtime;
+    const containers = id === undefined ? runningContainers(root) : [findContainer(root, id)];
     const withCalls = options.has("--calls");
     const names = withCalls ? callNames() : new Map<number, string>();
     const read = (await Promise.all(containers.map(withFigures))).flat();
@@ -56,12 +53,6 @@ export const statsCommand: Command = {
 };
 
 type Listed = Pick<RunningContainer, "id" | "namespace"> & ContainerFigures;
-
-function chosen(root: string, id: string | undefined): readonly RunningContainer[] | undefined {
-  if (id === undefined) return runningContainers(root);
-  const container = findContainer(root, id);
-  return container === undefined ? undefined : [container];
-}
 
 /** Nothing for a container that ends meanwhile. */
 async function withFigures({ id, namespace, pid }: RunningContainer): Promise<Listed[]> {

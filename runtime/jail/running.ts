@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { integerOf } from "../../oci/lossless.js";
+import { RuntimeError } from "../errors.js";
 import { fieldsOf, textOf, textsOf } from "./fields.js";
 
 /** A container that runs on this machine, as its jail's state tells. */
@@ -30,12 +31,30 @@ export function runningContainers(root: string): RunningContainer[] {
   return found.sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-/** The container of that id, or of an id that alone begins so. */
-export function findContainer(root: string, id: string): RunningContainer | undefined {
+/**
+ * The container of that id, or of an id that alone begins so.
+ *
+ * @throws {RuntimeError} `not-found` when no container runs that is meant, or several begin so
+ */
+export function findContainer(root: string, id: string): RunningContainer {
   const containers = runningContainers(root);
   const exact = containers.find((container) => container.id === id);
-  const alike = containers.filter((container) => container.id.startsWith(id));
-  return exact ?? (alike.length === 1 ? alike[0] : undefined);
+  const alike = exact === undefined ? containers.filter((container) => container.id.startsWith(id)) : [exact];
+  const [found, ...others] = alike;
+  if (found === undefined) {
+    throw new RuntimeError(
+      "not-found",
+      `no container ${JSON.stringify(id)} runs in Tine; tine ps lists those that do`,
+    );
+  }
+  if (others.length > 0) {
+    const names = alike.map((container) => container.id).join(", ");
+    throw new RuntimeError(
+      "not-found",
+      `${alike.length} containers begin with ${JSON.stringify(id)}: ${names}`,
+    );
+  }
+  return found;
 }
 
 function readState(path: string): RunningContainer | undefined {

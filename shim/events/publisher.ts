@@ -21,6 +21,15 @@ export interface PublisherOptions {
   readonly firstPauseMilliseconds?: number;
 }
 
+/** What becomes of an event whose hearing is uncertain. */
+export interface Telling {
+  /**
+   * Whether its hearers have acted on it meanwhile, so that it must have been heard: after a connection that broke
+   * before the answer it is not told again then. Some take each telling for an event of its own.
+   */
+  readonly known?: () => boolean;
+}
+
 /**
  * Sends events to containerd, one at a time: it serves calls concurrently, so
  * only an answered one is sure to come before the next.
@@ -35,7 +44,7 @@ export class Publisher {
   }
 
   /** Queues an event; its time is now. */
-  publish(event: EventMessage): void {
+  publish(event: EventMessage, { known = () => false }: Telling = {}): void {
     if (this.#options.address === "") {
       return;
     }
@@ -43,7 +52,7 @@ export class Publisher {
     const { namespace } = this.#options;
     const envelope = { timestamp: timestamp(Date.now()), namespace, topic, event: { typeUrl, value } };
     const payload = toBinary(ForwardRequestSchema, create(ForwardRequestSchema, { envelope }));
-    this.#last = this.#last.then(() => this.#send(topic, payload));
+    this.#last = this.#last.then(() => this.#send(topic, payload, known));
   }
 
   /** Resolves when everything queued so far was taken, or given up. */
@@ -57,10 +66,13 @@ export class Publisher {
     this.#client = undefined;
   }
 
-  async #send(topic: string, payload: Uint8Array): Promise<void> {
+  async #send(topic: string, payload: Uint8Array, known: () => boolean): Promise<void> {
+    let perhapsHeard = false;
     for (let attempt = 1; ; attempt += 1) {
       try {
         const client = await this.#connected();
+        if (perhapsHeard && known()) return;
+        perhapsHeard = true;
         await client.call(Events.typeName, Events.method.forward.name, payload, {
           timeoutMilliseconds: CALL_LIMIT,
         });

@@ -23,6 +23,9 @@ int main(int argc, char** argv) {
   if (flags.info) {
     return info();
   }
+  if (argc == 1) {
+    fail("containerd runs this, with flags and an action: see containerd-shim-tine-v2 -help");
+  }
   if (flags.namespace_name.empty()) {
     fail("the namespace must not be empty");
   }

@@ -46,13 +46,15 @@ try {
       const tine = await timed(testCase, client.tine);
       const same = isDeepStrictEqual(tine.result, runc.result);
       const { title, differs } = testCase;
-      const outcome = same ? "same" : differs === undefined ? "different" : "known";
+      const { status, stdout } = tine.result;
+      const known = differs !== undefined && status === 0 && stdout === differs.tine;
+      const outcome = same ? "same" : known ? "known" : "different";
       results.push({
         client: client.name,
         section,
         title,
         outcome,
-        ...(outcome === "known" && { reason: differs ?? "" }),
+        ...(outcome === "known" && { reason: differs?.why ?? "" }),
       });
       console.log(`${outcome}: ${client.name}: ${title} (${runc.milliseconds} and ${tine.milliseconds} ms)`);
       if (outcome === "different" || pattern !== undefined) {

@@ -80,7 +80,7 @@ describe("tine regions", () => {
     const { lines } = await regions("auto");
     assert.deepEqual(lines, [
       "native program, cow; 1 forks; 0.00 MiB copied when it was forked itself",
-      "0 regions, 0.00 MiB resident",
+      "a fork copies nothing at once: all regions are copy-on-write or shared (--all lists them)",
     ]);
   });
 

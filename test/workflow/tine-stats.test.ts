@@ -98,7 +98,7 @@ describe("tine stats and shim.metrics", () => {
       assert.deepEqual(await capture([tine, "stats", id]), {
         status: 125,
         stdout: "",
-        stderr: `tine stats: no container "${id}" runs, or several begin so; see tine ps\n`,
+        stderr: `tine stats: no container "${id}" runs in Tine; tine ps lists those that do\n`,
       });
     } finally {
       rmSync(folder, { recursive: true });

@@ -17,7 +17,8 @@ export const dockerTarget: Target = {
     const settings = before === undefined ? {} : objectOf(before, file);
     const runtimes = { ...(fieldsOf(settings["runtimes"]) ?? {}) };
     if (undo) delete runtimes["tine"];
-    else runtimes["tine"] = runtime;
+    // With options somebody gave it.
+    else if (fieldsOf(runtimes["tine"])?.["runtimeType"] !== runtime.runtimeType) runtimes["tine"] = runtime;
     const changed: Fields = { ...settings, runtimes };
     if (Object.keys(runtimes).length === 0) delete changed["runtimes"];
     const shown = `${stringifyLossless({ runtimes: { tine: runtime } }, 2)}\n`;
@@ -44,9 +45,15 @@ async function checkVersion(): Promise<void> {
   if (version === undefined || atLeast(version, "24.0")) return;
   const way = atLeast(version, "23.0")
     ? "it takes the name as it is: docker run --runtime io.containerd.tine.v2 IMAGE"
-    : "it knows no other runtimes of containerd: docs/clients.md has a way round";
+    : [
+        "it knows runc alone. A containerd of its own can give it Tine under runc's name:",
+        "  mkdir /opt/tine-as-runc",
+        `  ln -s ${findProgram("containerd-shim-tine-v2") ?? "/usr/bin/containerd-shim-tine-v2"} /opt/tine-as-runc/containerd-shim-runc-v2`,
+        "  PATH=/opt/tine-as-runc:$PATH containerd --address SOCKET --root FOLDER --state FOLDER",
+        "  dockerd --containerd SOCKET",
+      ].join("\n");
   throw new SetupError(
-    `${program} is ${version}, and daemon.json can name runtimes of containerd from 24.0 on; ${way}`,
+    `${program} is ${version}; daemon.json can name runtimes of containerd from docker 24.0 on, and ${way}`,
   );
 }
 

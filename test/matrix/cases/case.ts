@@ -24,6 +24,6 @@ export interface Case {
   readonly limit?: number;
   /** Whether `npm test` runs it too. */
   readonly quick?: boolean;
-  /** Why the two may differ: the case is reported as a difference then, and not as a failure. */
-  readonly differs?: string;
+  /** Why the two may differ, and what Tine's side then prints, with status 0: anything else is a failure. */
+  readonly differs?: { readonly why: string; readonly tine: string };
 }

@@ -9,6 +9,7 @@ import { Publisher } from "../../../shim/events/publisher.js";
 import { TaskExitSchema } from "../../../shim/proto/gen/events_pb.js";
 import { CreateTaskRequestSchema } from "../../../shim/proto/gen/task_pb.js";
 import { EventRecorder } from "../../contract/events.js";
+import { EventGate } from "../../harness/event-gate.js";
 
 const request = create(CreateTaskRequestSchema, { id: "c", bundle: "/b" });
 const started = (pid: number) => eventMessage({ type: "started", pid }, request);
@@ -82,6 +83,48 @@ describe("publishing events", () => {
     await events.flushed();
     events.close();
     await recorder.close();
+    assert.equal(recorder.all.length, 1);
+  });
+});
+
+describe("an end whose hearing is not confirmed", () => {
+  const exit = { status: 9, signal: null, at: 1_234_567 };
+  const ended = eventMessage({ type: "exited", process: new Process(""), exit }, request);
+
+  for (const [title, known, times] of [
+    ["is told five times to hearers who do not act on it", false, 5],
+    ["is not told again when hearers have acted on it", true, 1],
+  ] as const) {
+    it(title, async () => {
+      const folder = await mkdtemp(join(tmpdir(), "tine-events-"));
+      const address = join(folder, "socket");
+      const recorder = await EventRecorder.listen(address);
+      const gate = await EventGate.open(address, () => undefined);
+      gate.manner = "repeated";
+      const given: string[] = [];
+      const report = (line: string): number => given.push(line);
+      const events = new Publisher({ address, namespace: "ns", report, firstPauseMilliseconds: 5 });
+      events.publish(ended, { known: () => known && recorder.all.length > 0 });
+      await events.flushed();
+      events.close();
+      await gate.close(false);
+      await recorder.close();
+      await rm(folder, { recursive: true });
+      assert.deepEqual([recorder.all.length, given.length], [times, known ? 0 : 1]);
+    });
+  }
+
+  it("is told again as long as nobody was there to hear it, known or not", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "tine-events-"));
+    const address = join(folder, "socket");
+    const events = new Publisher({ address, namespace: "ns", report: () => 0, firstPauseMilliseconds: 50 });
+    events.publish(ended, { known: () => true });
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    const recorder = await EventRecorder.listen(address);
+    await events.flushed();
+    events.close();
+    await recorder.close();
+    await rm(folder, { recursive: true });
     assert.equal(recorder.all.length, 1);
   });
 });

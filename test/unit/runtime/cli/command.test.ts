@@ -27,6 +27,20 @@ describe("tine's command lines", () => {
     });
   });
 
+  it("leave everything after the first operand to the program, where it is one", () => {
+    assert.deepEqual(parseArguments(["ls", "--json"], known), {
+      options: new Map(),
+      operands: ["ls", "--json"],
+    });
+  });
+
+  it("take options behind other operands, up to --", () => {
+    assert.deepEqual(parseArguments(["web", "--json", "more", "--", "--json"], known, "anywhere"), {
+      options: new Map([["--json", [""]]]),
+      operands: ["web", "more", "--json"],
+    });
+  });
+
   for (const [args, message] of [
     [["--rot", "/"], "unknown option --rot"],
     [["-x"], "unknown option -x"],

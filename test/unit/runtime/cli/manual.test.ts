@@ -27,7 +27,7 @@ describe("what tine says of itself", () => {
     }
   });
 
-  it("is asked for before the first operand, and behind a word of ours", () => {
+  it("is asked for anywhere, but not behind a program's name", () => {
     const asked = (name: string, ...args: string[]): boolean => {
       const command = commands[name];
       assert.ok(command);
@@ -40,9 +40,10 @@ describe("what tine says of itself", () => {
         asked("do", "ls", "--help"),
         asked("do", "--", "--help"),
         asked("setup", "docker", "-h"),
+        asked("logs", "web", "--help"),
         asked("ps"),
       ],
-      [true, false, false, false, true, false],
+      [true, false, false, false, true, true, false],
     );
   });
 

@@ -100,6 +100,16 @@ describe("tine setup", () => {
     );
   });
 
+  it("leaves the options that docker's runtime has as they are", async () => {
+    const runtimes = { tine: { runtimeType: "io.containerd.tine.v2", options: { ConfigPath: "/x" } } };
+    await writeFile(file, JSON.stringify({ runtimes }));
+    // Where a dockerd is installed that is older than these, it is refused instead.
+    const { status, stdout, stderr } = await setup("docker", "--apply");
+    if (status === 0) assert.equal(stdout, `${file} has it already.\n`);
+    else assert.match(stderr, /can name runtimes of containerd from docker 24.0 on/);
+    assert.deepEqual(JSON.parse(await readFile(file, "utf8")), { runtimes });
+  });
+
   it("prints a RuntimeClass", async () => {
     const { status, stdout } = await setup("kubernetes");
     assert.deepEqual(
