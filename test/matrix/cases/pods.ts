@@ -100,7 +100,46 @@ export const pods: readonly Case[] = [
     script: `pod; container one '{"image":{"image":"'$DEB'"},"linux":{"security_context":{"seccomp":{"profile_type":0}}}}' sh -c 'grep ^Seccomp: /proc/self/status; unshare -U true 2>/dev/null; echo $?'; until_ended one; c logs $(id one) 2>&1`,
   },
   {
-    title: "mounts of the host, with propagation",
+    title: "seccomp: a profile of the host's, and none",
+    clients,
+    script: `echo '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir","mkdirat"],"action":"SCMP_ACT_ERRNO"}]}' > $D/profile.json; pod; container one '{"linux":{"security_context":{"seccomp":{"profile_type":2,"localhost_ref":"'$D'/profile.json"}}}}' sh -c 'mkdir /made; echo $?; touch /file; echo $?'; until_ended one; c logs $(id one) 2>&1; container two '{"linux":{"security_context":{"seccomp":{"profile_type":1}}}}' grep ^Seccomp: /proc/self/status; until_ended two; c logs $(id two); container three '{"linux":{"security_context":{"seccomp":{"profile_type":2,"localhost_ref":"'$D'/missing.json"}}}}' true 2>/dev/null; echo $?`,
+  },
+  {
+    title: "sysctls, DNS",
+    clients,
+    script: `pod '{"linux":{"sysctls":{"net.core.somaxconn":"77","kernel.shm_rmid_forced":"1"}},"dns_config":{"servers":["192.0.2.1"],"searches":["a.example"],"options":["ndots:3"]}}'; container one '{}' cat /proc/sys/net/core/somaxconn /proc/sys/kernel/shm_rmid_forced /etc/resolv.conf; until_ended one; c logs $(id one)`,
+  },
+  {
+    title: "environment, working folder, a device, a user by name",
+    clients,
+    script: `pod; container one '{"envs":[{"key":"A","value":"1 2"}],"working_dir":"/tmp","devices":[{"container_path":"/dev/mine","host_path":"/dev/zero","permissions":"r"}],"linux":{"security_context":{"run_as_username":"nobody"}}}' sh -c 'echo "$A"; pwd; id; head -c 3 /dev/mine | wc -c; (echo >/dev/mine) 2>&1'; until_ended one; c logs $(id one) 2>&1`,
+  },
+  {
+    title: "the score for the OOM killer, CPUs to run on",
+    clients,
+    script: `pod; container one '${resources('"oom_score_adj":500,"cpuset_cpus":"1","cpuset_mems":"0"')}' sh -c 'cat /proc/self/oom_score_adj; nproc; grep Cpus_allowed_list /proc/self/status'; until_ended one; c logs $(id one)`,
+  },
+  {
+    title: "the log is opened again",
+    clients,
+    script: `pod; container one '{}' sh -c 'while :; do echo line; sleep 0.1; done'; until_ok grep -q line $D/one.log; mv $D/one.log $D/one.old; timeout 20 c logs --reopen $(id one) >/dev/null; echo $?; until_ok grep -q line $D/one.log && echo goes on; c logs --tail 1 $(id one)`,
+  },
+  {
+    title: "mount propagation: to the container, and both ways",
+    clients,
+    script: `mkdir $D/m; mount -t tmpfs none $D/m; mount --make-shared $D/m
+mounted() { mkdir $D/m/$1; mount -t tmpfs none $D/m/$1; touch $D/m/$1/file; }
+pod '{"linux":{"security_context":{"privileged":true}}}'
+for p in 0 1 2; do container c$p '{"mounts":[{"container_path":"/m","host_path":"'$D'/m","propagation":'$p'}],"linux":{"security_context":{"privileged":true}}}' sleep 100; mounted sub$p; c exec -s $(id c$p) ls /m/sub$p; c exec -s $(id c$p) sh -c "mkdir /m/in$p; mount -t tmpfs none /m/in$p; touch /m/in$p/file"; ls $D/m/in$p; done
+c rmp -f $(id pod) >/dev/null; umount -R $D/m`,
+  },
+  {
+    title: "checkpoint, where there is no CRIU",
+    clients,
+    script: `pod; container one '{}' sleep 100; c checkpoint --export $D/saved.tar $(id one) >/dev/null 2>&1; echo $?; state one; c exec -s $(id one) echo still`,
+  },
+  {
+    title: "mounts of the host, read-only and not",
     clients,
     script: `echo given > $D/given; pod; container one '{"mounts":[{"container_path":"/data","host_path":"'$D'"},{"container_path":"/ro","host_path":"'$D'","readonly":true}]}' sh -c 'cat /data/given; echo made > /data/made; touch /ro/x'; until_ended one; c logs $(id one) 2>&1 | sort; cat $D/made`,
   },

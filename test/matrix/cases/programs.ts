@@ -40,7 +40,9 @@ export const programs: readonly Case[] = [
   },
   {
     title: "-it: job control",
-    script: `typed 3 'sleep 50\\n' '\\032' 'kill -9 %%%%\\n' 'exit 3\\n' | terminal run -it --rm $DEB bash --norc | tr -d '\\r' | grep -c Stopped; echo \${PIPESTATUS[1]}`,
+    script: `says() { until_ok grep -q -- "$1" $D/out; }; : >$D/out
+{ says '#'; printf 'echo be""gun; sleep 50\\n'; says begun; sleep 0.5; printf '\\032'; says Stopped; printf 'kill -9 %%%%; wait; echo go""ne\\n'; says gone; printf 'exit 3\\n'; } |
+  terminal run -it --rm $DEB bash --norc >$D/out; echo $?; tr -d '\\r' <$D/out | grep -c Stopped`,
   },
   {
     title: "-d and logs",
