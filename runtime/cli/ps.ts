@@ -10,8 +10,8 @@ import { forksOf, type ForkCount } from "../resources/figures.js";
 
 const details = `Each container's id, containerd namespace, first process and number of processes, and below it its processes as
 a tree: the host's PID, what it has in MEMORY, what of that is its OWN (shared with no other process: what a fork
-shares with its parent until one of them writes is not), the FORKS that it has made and what EACH took on average.
-The container's OWN and FORKS are its processes' together. tine stats tells more of forks.
+shares with its parent until one of them writes is not), the FORKS that it has made since it began its program and
+what EACH took on average. The container's OWN and FORKS are its processes' together. tine stats tells more of forks.
 `;
 
 /** `tine ps`: the containers that run, with their processes. */

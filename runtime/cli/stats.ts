@@ -11,9 +11,9 @@ import { table } from "./table.js";
 import { duration, size } from "./units.js";
 
 const details = `Of each container that runs, or of ID alone: CPU time, memory and processes as its control group counts them, and
-the forks of the processes that live: how many, the time of one on average, what nine of ten took at most (to a
-fifth), how much was copied at once, the strategy; the programs that they have begun (EXECS). ID may be the beginning
-of one.
+the forks of the processes that live, since each began its program: how many, the time of one on average, what nine
+of ten took at most (to a fifth), how much was copied at once, the strategy; the programs that they have begun
+(EXECS). ID may be the beginning of one.
 
 With --calls, the system calls of the processes that live, since each began its program: how many were served
 after leaving the virtual machine (EXIT) and without leaving it (POSTED, see docs/exitless.md), and the time from
