@@ -52,6 +52,40 @@ const project = `services:
     volumes: ["./app.py:/app.py:ro"]
 `;
 
+const dependent = `services:
+  first:
+    image: $BB
+    runtime: $R
+    command: ["sh", "-c", "sleep 1; echo made >/data/first; exec sleep 1000"]
+    healthcheck: { test: ["CMD", "test", "-e", "/data/first"], interval: 300ms, timeout: 10s, retries: 100 }
+    volumes: ["data:/data"]
+    stop_grace_period: 1s
+  once:
+    image: $BB
+    runtime: $R
+    command: ["true"]
+  after:
+    image: $BB
+    runtime: $R
+    command: ["sh", "-c", "echo after $$(cat /data/first); exec sleep 1000"]
+    depends_on: { first: { condition: service_healthy } }
+    volumes: ["data:/data"]
+    stop_grace_period: 1s
+  last:
+    image: $BB
+    runtime: $R
+    command: ["sh", "-c", "echo last; exec sleep 1000"]
+    depends_on: { once: { condition: service_completed_successfully } }
+    stop_grace_period: 1s
+  extra:
+    image: $BB
+    runtime: $R
+    command: ["sleep", "1000"]
+    profiles: [extra]
+volumes:
+  data: {}
+`;
+
 const setUp = `
 cat >$D/app.py <<'END'
 ${application}
@@ -81,5 +115,27 @@ p ps --quiet | wc -l
 p stop cache >/dev/null 2>&1; echo $?; p start cache >/dev/null 2>&1; echo $?
 until_ok ask
 p down >/dev/null 2>&1; echo $?; p ps --quiet | wc -l`,
+  },
+  {
+    title: "dependencies on health and on an end, profiles, scaling, one-off programs, volumes",
+    clients: ["docker"],
+    limit: 200_000,
+    script: `cat >$D/compose.yaml <<'END'
+${dependent}
+END
+p() { c compose --project-name tinecase --file $D/compose.yaml "$@"; }
+trap 'p --profile extra down --volumes >/dev/null 2>&1' EXIT
+export BB R
+count() { p ps --quiet "$@" | wc -l; }
+p up --detach >/dev/null 2>&1; echo $?; p ps --services | sort
+p logs --no-log-prefix after last; p exec -T after sh -c 'cat /data/first; exit 6'; echo $?
+p up --detach --scale after=3 >/dev/null 2>&1; count after; p up --detach --scale after=1 >/dev/null 2>&1; count after
+p restart --timeout 1 after >/dev/null 2>&1; echo $?; p exec -T after cat /data/first
+p run --rm --no-deps --env A=b after sh -c 'echo one-off $A; exit 7' 2>/dev/null; echo $?
+p pause after >/dev/null 2>&1; p ps --format '{{.Service}} {{.State}}' | sort; p unpause after >/dev/null 2>&1
+p cp $D/compose.yaml after:/tmp/copied >/dev/null 2>&1; p exec -T after wc -l /tmp/copied
+p --profile extra up --detach >/dev/null 2>&1; count extra; p kill extra >/dev/null 2>&1; p ps --all --format '{{.ExitCode}}' extra
+p down --timeout 1 >/dev/null 2>&1; count; c volume ls --quiet | grep -c tinecase
+p --profile extra down --volumes >/dev/null 2>&1; c volume ls --quiet | grep -c tinecase; c network ls | grep -c tinecase`,
   },
 ];

@@ -11,6 +11,7 @@ const ended: Readonly<Partial<Record<Client, string>>> = {
 
 /** `started` a container that ends with 9 when `asked`; `found` waits for the client's word of its end. */
 const ends = (client: Client): string => `
+  CLIENT=${client}
   started() { begin sh -c 'trap "exit 9" TERM; while :; do sleep 0.1; done'; sleep 0.5; p=$(pid); i=$(ident); }
   back() { trouble back; until_ok sh -c 'c version >/dev/null 2>&1'; }
   asked() { kill -TERM $p; }
@@ -19,6 +20,9 @@ const ends = (client: Client): string => `
   cleaned() { result remove; nothing_left $i; again; }
   told() { c events --since "$1" --until "$(date +%s.%N)" --filter event=die --filter container=$N --format '{{.Action}} {{.Actor.Attributes.exitCode}}'; }
 `;
+
+/** dockerd, when it has heard of an end and its containerd is killed before the task is deleted, never deletes it. */
+const dockerLeavesIt = "[ $CLIENT = docker ] || nothing_left $i";
 
 /** Where a client with runc is told too often, what it prints with Tine, which tells no end again to who acted on it. */
 type Stage = readonly [title: string, script: string, clients?: readonly Client[], tine?: string];
@@ -34,7 +38,7 @@ const stages: readonly Stage[] = [
   ],
   [
     "containerd is killed as it hears of a container's end",
-    `trouble watch; started; trouble fatal; asked; gone $p; back; found; cleaned`,
+    `trouble watch; started; trouble fatal; asked; gone $p; back; found; result remove; ${dockerLeavesIt}; again`,
   ],
   [
     "containerd hears of an end later, and not at the first time",

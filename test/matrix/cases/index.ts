@@ -9,6 +9,7 @@ import { kubernetes } from "./kubernetes.js";
 import { kubernetesTrouble } from "./kubernetes-trouble.js";
 import { life } from "./life.js";
 import { network } from "./network.js";
+import { options } from "./options.js";
 import { pods } from "./pods.js";
 import { programs } from "./programs.js";
 import { shimKilled } from "./shim-killed.js";
@@ -22,6 +23,7 @@ export const sections: Readonly<Record<string, readonly Case[]>> = {
   "Identity, limits and namespaces": confinement,
   "Files and volumes": files,
   "Networks and ports": network,
+  "What fewer use of docker": options,
   "Users in a range of their own (--userns-remap)": userNamespace,
   Compose: compose,
   Pods: pods,
