@@ -21,8 +21,8 @@ const ends = (client: Client): string => `
   told() { c events --since "$1" --until "$(date +%s.%N)" --filter event=die --filter container=$N --format '{{.Action}} {{.Actor.Attributes.exitCode}}'; }
 `;
 
-/** dockerd, when it has heard of an end and its containerd is killed before the task is deleted, never deletes it. */
-const dockerLeavesIt = "[ $CLIENT = docker ] || nothing_left $i";
+/** dockerd, when it has heard of an end and its containerd is killed before the task is deleted, does so at a new start. */
+const dockerKeepsIt = "[ $CLIENT != docker ] || result go";
 
 /** Where a client with runc is told too often, what it prints with Tine, which tells no end again to who acted on it. */
 type Stage = readonly [title: string, script: string, clients?: readonly Client[], tine?: string];
@@ -38,7 +38,7 @@ const stages: readonly Stage[] = [
   ],
   [
     "containerd is killed as it hears of a container's end",
-    `trouble watch; started; trouble fatal; asked; gone $p; back; found; result remove; ${dockerLeavesIt}; again`,
+    `trouble watch; started; trouble fatal; asked; gone $p; back; found; ${dockerKeepsIt}; cleaned`,
   ],
   [
     "containerd hears of an end later, and not at the first time",
