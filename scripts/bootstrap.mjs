@@ -17,6 +17,11 @@ const tasks = {
     build: ["all"],
     script: "scripts/tasks/test.mjs",
   },
+  "test:differential": {
+    tools: ["build", "containers", "images"],
+    build: [],
+    script: "build/js/test/differential/main.js",
+  },
   "test:matrix": {
     tools: ["build", "containers", "images", "clients"],
     build: [],

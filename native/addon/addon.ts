@@ -137,9 +137,11 @@ export interface Addon {
   ): Promise<number[]>;
 }
 
-/** RLIMIT_STACK and RLIMIT_NOFILE of <asm-generic/resource.h>. */
+/** Of <asm-generic/resource.h>. */
+export const RLIMIT_DATA = 2;
 export const RLIMIT_STACK = 3;
 export const RLIMIT_NOFILE = 7;
+export const RLIMIT_AS = 9;
 
 /** The addon itself; loaded from `build/native/tine.node`, beside `build/js`. */
 export const addon = createRequire(import.meta.url)("../../../native/tine.node") as Addon;

@@ -17,6 +17,8 @@ constexpr const char* kUsage =
     "  --start-fd=N            make the machine, then wait for a byte from this pipe\n"
     "  --rlimit-stack=S:H      the guest's own RLIMIT_STACK\n"
     "  --rlimit-nofile=S:H     the guest's own RLIMIT_NOFILE\n"
+    "  --rlimit-as=S:H         the guest's own RLIMIT_AS\n"
+    "  --rlimit-data=S:H       the guest's own RLIMIT_DATA\n"
     "  --root=DIR --cwd=DIR    change root and working directory first\n"
     "  --fork=STRATEGY         auto, cow, selective-cow or region-copy\n"
     "  --exitless=MODE         calls without leaving the machine: auto, off or on\n"
@@ -97,6 +99,8 @@ int main(int argc, char** argv, char** envp) {
     else if ((v = value_of(a, "--code-store"))) options.code_store = static_cast<uint64_t>(number(v)) << 20;
     else if ((v = value_of(a, "--rlimit-stack"))) options.has_stack = limit(v, options.stack) || (usage("--rlimit-stack wants SOFT:HARD"), true);
     else if ((v = value_of(a, "--rlimit-nofile"))) options.has_nofile = limit(v, options.nofile) || (usage("--rlimit-nofile wants SOFT:HARD"), true);
+    else if ((v = value_of(a, "--rlimit-as"))) options.has_as = limit(v, options.as) || (usage("--rlimit-as wants SOFT:HARD"), true);
+    else if ((v = value_of(a, "--rlimit-data"))) options.has_data = limit(v, options.data) || (usage("--rlimit-data wants SOFT:HARD"), true);
     else if (!std::strcmp(a, "--jailed")) options.jailed = true;
     else if (!std::strcmp(a, "--probe")) options.probe = true;
     else if (!std::strcmp(a, "--syscalls")) {

@@ -1,4 +1,4 @@
-import { addon, RLIMIT_NOFILE, RLIMIT_STACK } from "../../native/addon/addon.js";
+import { addon, RLIMIT_AS, RLIMIT_DATA, RLIMIT_NOFILE, RLIMIT_STACK } from "../../native/addon/addon.js";
 import { integerOf } from "../../oci/lossless.js";
 import { fieldsOf, listOf, textOf, type Fields } from "./fields.js";
 
@@ -25,19 +25,28 @@ export interface Limit {
 export interface InheritedLimits {
   readonly stack: Limit;
   readonly descriptors: Limit;
+  /** RLIMIT_AS. */
+  readonly addressSpace: Limit;
+  /** RLIMIT_DATA. */
+  readonly data: Limit;
   /** Whether a hard limit may be raised (CAP_SYS_RESOURCE). */
   readonly mayRaise: boolean;
 }
 
 /** The limits of this process. */
 export function inheritedLimits(mayRaise: boolean): InheritedLimits {
-  const [stackSoft, stackHard] = addon.resourceLimit(RLIMIT_STACK);
-  const [descriptorsSoft, descriptorsHard] = addon.resourceLimit(RLIMIT_NOFILE);
   return {
-    stack: { soft: stackSoft, hard: stackHard },
-    descriptors: { soft: descriptorsSoft, hard: descriptorsHard },
+    stack: ownLimit(RLIMIT_STACK),
+    descriptors: ownLimit(RLIMIT_NOFILE),
+    addressSpace: ownLimit(RLIMIT_AS),
+    data: ownLimit(RLIMIT_DATA),
     mayRaise,
   };
+}
+
+function ownLimit(resource: number): Limit {
+  const [soft, hard] = addon.resourceLimit(resource);
+  return { soft, hard };
 }
 
 /** The limits to write into a process for runc, and the monitor's options that restore the guest's. */
@@ -47,7 +56,8 @@ export interface JailLimits {
 }
 
 /**
- * Replaces a process's stack and descriptor limits by what the monitor needs.
+ * Replaces a process's limits on its stack, its descriptors and its memory by what the monitor needs: those on memory
+ * would count the monitor's own, and are none to it.
  * A limit that runc could not set is left as it is, so that the error a user
  * meets is runc's own.
  *
@@ -57,6 +67,7 @@ export function jailLimits(rlimits: unknown, inherited: InheritedLimits): JailLi
   const others: Fields[] = [];
   let guestStack = inherited.stack;
   let guestDescriptors: Limit | undefined;
+  const memory = { RLIMIT_AS: inherited.addressSpace, RLIMIT_DATA: inherited.data };
   for (const entry of listOf(rlimits)) {
     const fields = fieldsOf(entry);
     const soft = integerOf(fields?.["soft"]);
@@ -64,12 +75,17 @@ export function jailLimits(rlimits: unknown, inherited: InheritedLimits): JailLi
     if (fields === undefined || soft === undefined || hard === undefined) {
       continue;
     }
-    switch (textOf(fields["type"])) {
+    const type = textOf(fields["type"]);
+    switch (type) {
       case "RLIMIT_STACK":
         guestStack = { soft, hard };
         break;
       case "RLIMIT_NOFILE":
         guestDescriptors = { soft, hard };
+        break;
+      case "RLIMIT_AS":
+      case "RLIMIT_DATA":
+        memory[type] = { soft, hard };
         break;
       default:
         others.push(fields);
@@ -90,6 +106,15 @@ export function jailLimits(rlimits: unknown, inherited: InheritedLimits): JailLi
     const hard = within(wanted, guestDescriptors.hard, inherited.descriptors.hard, inherited);
     result.push(limit("RLIMIT_NOFILE", { soft: hard, hard }));
     monitorOptions.push(`--rlimit-nofile=${guestDescriptors.soft}:${guestDescriptors.hard}`);
+  }
+  for (const [type, guest, own] of [
+    ["RLIMIT_AS", memory.RLIMIT_AS, inherited.addressSpace],
+    ["RLIMIT_DATA", memory.RLIMIT_DATA, inherited.data],
+  ] as const) {
+    const hard = within(UNLIMITED, guest.hard, own.hard, inherited);
+    if (own.soft !== hard || own.hard !== hard) result.push(limit(type, { soft: hard, hard }));
+    if (guest.soft === UNLIMITED && guest.hard === UNLIMITED) continue;
+    monitorOptions.push(`--${type.toLowerCase().replace("_", "-")}=${guest.soft}:${guest.hard}`);
   }
   return { rlimits: result, monitorOptions };
 }

@@ -1,9 +1,8 @@
-import { readFileSync } from "node:fs";
 import { readFile, readdir } from "node:fs/promises";
 import { RuntimeError, systemCodeOf } from "../errors.js";
 import { hostHierarchies, processGroups, type GroupDirectories, type Hierarchies } from "./groups.js";
 import { watchOutOfMemory } from "./out-of-memory.js";
-import { giveRoomToBegin, hasMachine, isOutOfReach } from "./room-to-begin.js";
+import { giveRoomToBegin, hasMachine, isOutOfReach, lookAt } from "./room-to-begin.js";
 import { statisticsV1 } from "./statistics-v1.js";
 import { statisticsV2 } from "./statistics-v2.js";
 
@@ -75,7 +74,7 @@ export class ContainerResources {
     if (directory === undefined) return Promise.resolve();
     const given = this.#roomGiven.then(async () => {
       try {
-        await giveRoomToBegin(directory, () => hasMachine(statOf(pid)));
+        await giveRoomToBegin(directory, () => hasMachine(lookAt(pid)));
       } catch (error) {
         if (!isOutOfReach(error)) throw error;
       }
@@ -113,13 +112,4 @@ async function processesUnder(directory: string): Promise<readonly number[]> {
     .filter((line) => line !== "")
     .map(Number);
   return [...pids, ...below.flat()];
-}
-
-function statOf(pid: number): string | undefined {
-  try {
-    return readFileSync(`/proc/${pid}/stat`, "utf8");
-  } catch (error) {
-    if (systemCodeOf(error) === undefined) throw error;
-    return undefined;
-  }
 }

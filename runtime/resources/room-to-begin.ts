@@ -1,3 +1,4 @@
+import { readFileSync, readlinkSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemCodeOf } from "../errors.js";
@@ -46,18 +47,43 @@ export async function giveRoomToBegin(directory: string, hasBegun: () => boolean
   }
 }
 
+/** What /proc tells of a process. */
+export interface ProcessLook {
+  /** Content of its `stat`. */
+  readonly stat: string;
+  /** What its `exe` points to. */
+  readonly program: string;
+  /** Content of its `cmdline`. */
+  readonly commandLine: string;
+}
+
+/** The monitor's own command line, up to its first option (jail/specification.ts). */
+const monitorCommand = /^\/proc\/self\/fd\/\d+\0--jailed\0/;
+
 /**
- * Whether a monitor has made its machine: it names itself after its program then, and has the name of the file that
- * it was executed from before, which is a descriptor's number.
+ * Whether a monitor has made its machine. Before that it is runc, or has the command line that runc gave it, and
+ * after that its program's.
  *
- * @param stat - content of its /proc/PID/stat; undefined when it is gone
+ * @param look - undefined when the process is gone
  */
-export function hasMachine(stat: string | undefined): boolean {
-  if (stat === undefined) return true;
-  const end = stat.lastIndexOf(")");
-  const name = stat.slice(stat.indexOf("(") + 1, end);
-  const ended = "ZXx".includes(stat.charAt(end + 2));
-  return ended || !/^(\d+|runc(:.*)?|crun|memfd:.*)$/.test(name);
+export function hasMachine(look: ProcessLook | undefined): boolean {
+  if (look === undefined) return true;
+  const { stat, program, commandLine } = look;
+  if ("ZXx".includes(stat.charAt(stat.lastIndexOf(")") + 2))) return true;
+  return program.startsWith("/memfd:tine-vmm") && !monitorCommand.test(commandLine);
+}
+
+/** Looks at a process; undefined when it is gone. */
+export function lookAt(pid: number): ProcessLook | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    // One that has ended has no program any more.
+    const program = readlinkSync(`/proc/${pid}/exe`);
+    return { stat, program, commandLine: readFileSync(`/proc/${pid}/cmdline`, "utf8") };
+  } catch (error) {
+    if (systemCodeOf(error) === undefined) throw error;
+    return undefined;
+  }
 }
 
 /** Whether the error says that limits here are not ours to change, or that the group is gone. */

@@ -115,6 +115,28 @@ describe("a container that forks as much as it may", function () {
     assert.equal(await readFile(`${group}/pids.max`, "utf8"), full);
   });
 
+  it("lets an exec begin at once whose program has the name of a descriptor, or of runc", async () => {
+    for (const name of ["7", "runc"]) {
+      await writeFile(join(folder, name), "#!/bin/sh\nsleep 600\n", { mode: 0o755 });
+    }
+    const change = within({ pids: { limit: 12 } });
+    const container = await containerd.container({ args: ["sleep", "600"], streams: "none", change });
+    const init = await container.create();
+    await container.start();
+    const groups = processGroups(init);
+    const group = groups.get("pids") ?? groups.get("") ?? "";
+    const limit = await readFile(`${group}/pids.max`, "utf8");
+    for (const name of ["7", "runc"]) {
+      await container.exec(name, [`/mnt/${name}`], { streams: "none" });
+      const before = performance.now();
+      await container.start(name);
+      const milliseconds = performance.now() - before;
+      // Who is not known to have begun is waited for for 5 s.
+      assert.ok(milliseconds < 4500, `${name} took ${String(milliseconds)} ms`);
+      assert.equal(await readFile(`${group}/pids.max`, "utf8"), limit);
+    }
+  });
+
   it("is paused, resumed and killed, and nothing of it is left", async () => {
     const change = within({ pids: { limit: 32 } });
     const container = await containerd.container({ args: ["/mnt/forks", "bomb"], streams: "none", change });

@@ -37,6 +37,55 @@ describe("what a specification says of a container's surroundings", () => {
     });
   });
 
+  it("holds: limits of memory, files, locks, signals and time, which are the program's alone", async () => {
+    await using containerd = await ContractContainerd.start();
+    const script = [
+      "grep -E '^Max (address|data|locked|resident|pending|cpu|file size)' /proc/self/limits",
+      "dd if=/dev/zero of=/dev/null bs=64M count=1 2>/dev/null; echo $?",
+      "head -c 5000 /dev/zero >/tmp/file; echo $?; wc -c </tmp/file",
+      "sh -c 'while :; do :; done'; echo $?",
+      "kill -USR1 $$; sleep 0; echo end",
+    ].join("; ");
+    const result = await containerd.run({
+      args: ["sh", "-c", `trap 'echo signal' USR1; ${script}`],
+      change: ({ process }) => {
+        for (const [name, soft, hard] of [
+          ["AS", 40_000_000, 50_000_000],
+          ["DATA", 20_000_000, 30_000_000],
+          ["MEMLOCK", 0, 0],
+          ["RSS", 1000, 2000],
+          ["SIGPENDING", 0, 0],
+          ["CPU", 1, 3],
+          ["FSIZE", 3000, 4000],
+        ] as const)
+          process.rlimits.push({ type: `RLIMIT_${name}`, soft, hard });
+      },
+    });
+    assert.deepEqual(
+      { ...result, stdout: result.stdout.replace(/ +/g, " ").split("\n") },
+      {
+        status: 0,
+        stdout: [
+          "Max cpu time 1 3 seconds ",
+          "Max file size 3000 4000 bytes ",
+          "Max data size 20000000 30000000 bytes ",
+          "Max resident set 1000 2000 bytes ",
+          "Max locked memory 0 0 bytes ",
+          "Max address space 40000000 50000000 bytes ",
+          "Max pending signals 0 0 signals ",
+          "1",
+          "153",
+          "3000",
+          "152",
+          "signal",
+          "end",
+          "",
+        ],
+        stderr: "File size limit exceeded\nCPU time limit exceeded\n",
+      },
+    );
+  });
+
   it("holds: a network that is there already", async () => {
     await using network = await NetworkNamespace.create();
     const { stdout } = await check(network.command("readlink", "/proc/self/ns/net"));

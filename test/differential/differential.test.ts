@@ -1,15 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { debianImage } from "../harness/image.js";
 import { readGroups } from "./case-table.js";
 import { differentialPackages } from "./packages.js";
+import { groupLimit, runGroup } from "./run-group.js";
 import { microVmSide, nativeSide, unpackImage, type Side } from "./sides.js";
-import { layOut, readOutcome } from "./work-folder.js";
-
-/** Milliseconds a side gets for a whole group. */
-const groupLimit = 2_400_000;
+import type { CaseOutcome } from "./work-folder.js";
 
 describe("programs of a distribution behave in microVMs as on Linux", function () {
   this.timeout(2 * groupLimit);
@@ -22,26 +17,16 @@ describe("programs of a distribution behave in microVMs as on Linux", function (
 
   for (const group of readGroups()) {
     describe(group.name, () => {
-      const folders: string[] = [];
+      const outcomes: CaseOutcome[][] = [];
 
       before(async () => {
-        for (const side of sides) {
-          const folder = mkdtempSync(join(tmpdir(), "tine-differential-"));
-          folders.push(folder);
-          layOut(group, folder);
-          const result = await side.run(folder, groupLimit);
-          assert.deepEqual(result, { status: 0, stdout: "", stderr: "" }, `the driver, ${side.name}`);
-        }
-      });
-
-      after(() => {
-        for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+        for (const side of sides) outcomes.push(await runGroup(group, side));
       });
 
       group.cases.forEach((one, index) => {
         it(one.name, () => {
-          const [native, guest] = folders.map((folder) => readOutcome(folder, index));
-          assert.deepEqual(guest, native);
+          const [native, guest] = outcomes;
+          assert.deepEqual(guest?.[index], native?.[index]);
         });
       });
     });

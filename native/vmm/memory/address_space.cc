@@ -165,12 +165,16 @@ uint64_t AddressSpace::data_bytes() {
   return total;
 }
 
+// As Linux (may_expand_vm): where the soft limit is 0, the hard one counts.
+bool AddressSpace::exceeds_data_limit(const Process& p, uint64_t more, uint32_t prot, uint32_t flags) {
+  const rlim64_t limit = p.data_limit.rlim_cur ? p.data_limit.rlim_cur : p.data_limit.rlim_max;
+  return limit != RLIM64_INFINITY && (prot & PROT_WRITE) && !(flags & (kVmaShared | kVmaStack)) && data_bytes() + more > limit;
+}
+
 int64_t AddressSpace::check_limits(Thread& t, uint64_t bytes, uint32_t prot, uint32_t flags, uint64_t replaced) {
   const Process& p = *t.process;
   if (p.as_limit.rlim_cur != RLIM64_INFINITY && mapped_bytes_ + bytes - replaced > p.as_limit.rlim_cur) return -ENOMEM;
-  if (p.data_limit.rlim_cur != RLIM64_INFINITY && (prot & PROT_WRITE) && !(flags & (kVmaShared | kVmaStack)) &&
-      data_bytes() + bytes > p.data_limit.rlim_cur)
-    return -ENOMEM;
+  if (exceeds_data_limit(p, bytes - replaced, prot, flags)) return -ENOMEM;
   return 0;
 }
 

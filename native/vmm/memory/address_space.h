@@ -93,7 +93,7 @@ class AddressSpace {
   // Each returns a value or -errno, and takes the lock.
   int64_t map(Thread& t, const MapRequest& request);
   int64_t unmap(uint64_t address, uint64_t bytes);
-  int64_t protect(uint64_t address, uint64_t bytes, uint32_t prot, bool grows_down = false, bool grows_up = false);
+  int64_t protect(Thread& t, uint64_t address, uint64_t bytes, uint32_t prot, bool grows_down = false, bool grows_up = false);
   int64_t remap(Thread& t, uint64_t old_address, uint64_t old_bytes, uint64_t new_bytes, int flags, uint64_t new_address);
   int64_t set_break(Thread& t, uint64_t address);
   int64_t advise(uint64_t address, uint64_t bytes, int advice);
@@ -212,6 +212,7 @@ class AddressSpace {
   void own_group(uint64_t data);
   int64_t protect_host(const Vma& vma, uint32_t old, uint32_t prot);
   uint64_t data_bytes();
+  bool exceeds_data_limit(const Process& process, uint64_t more, uint32_t prot, uint32_t flags);
 
   // What the page tables find in the store instead of in the mapping: where it ends, and where it begins there.
   struct Stored {

@@ -46,7 +46,7 @@ int64_t sys_mprotect(Call& c) {
   uint64_t prot = c.a[2];
   if (prot & ~(kKnownProt | kProtSem | kProtGrowsDown | kProtGrowsUp)) return -EINVAL;
   if ((prot & kProtGrowsDown) && (prot & kProtGrowsUp)) return -EINVAL;
-  return space(c).protect(c.a[0], c.a[1], static_cast<uint32_t>(prot & kKnownProt), prot & kProtGrowsDown, prot & kProtGrowsUp);
+  return space(c).protect(c.thread, c.a[0], c.a[1], static_cast<uint32_t>(prot & kKnownProt), prot & kProtGrowsDown, prot & kProtGrowsUp);
 }
 
 int64_t sys_pkey_mprotect(Call& c) {

@@ -116,9 +116,10 @@ int64_t AddressSpace::map_locked(Thread& t, MapRequest q) {
     // Hidden mappings make room, but not for a mapping that cannot be made.
     if ((q.flags & MAP_FIXED_NOREPLACE) && !is_free_of_guests(at, q.bytes)) return -EEXIST;
     call_sites.leave(at, at + q.bytes);
-    if (!is_free(at, q.bytes)) {
-      for (auto it = vmas_.lower_bound(at); it != vmas_.end() && it->first < at + q.bytes; ++it) replaced += it->second.bytes();
-    }
+    auto it = vmas_.lower_bound(at);
+    if (it != vmas_.begin() && std::prev(it)->second.end > at) --it;
+    for (; it != vmas_.end() && it->first < at + q.bytes; ++it)
+      replaced += std::min(it->second.end, at + q.bytes) - std::max(it->first, at);
   } else {
     uint64_t low = kMinimumAddress;
     uint64_t high = mmap_top;
@@ -213,7 +214,7 @@ int64_t AddressSpace::unmap_locked(uint64_t start, uint64_t bytes) {
   return 0;
 }
 
-int64_t AddressSpace::protect(uint64_t address, uint64_t bytes, uint32_t prot, bool grows_down, bool grows_up) {
+int64_t AddressSpace::protect(Thread& t, uint64_t address, uint64_t bytes, uint32_t prot, bool grows_down, bool grows_up) {
   if (address & (kPage - 1)) return -EINVAL;
   bytes = page_up(bytes);
   if (!bytes) return 0;
@@ -241,6 +242,10 @@ int64_t AddressSpace::protect(uint64_t address, uint64_t bytes, uint32_t prot, b
     uint32_t old = vma.prot;
     uint64_t next = vma.end;
     if (old != prot) {
+      if (!(old & PROT_WRITE) && exceeds_data_limit(*t.process, vma.bytes(), prot, vma.flags)) {
+        result = -ENOMEM;
+        break;
+      }
       if (old & ~prot) withdraw(vma.start, vma.bytes());
       result = protect_host(vma, old, prot);
       if (!is_error(result)) {

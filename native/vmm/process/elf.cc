@@ -215,9 +215,9 @@ uint64_t map_vdso(Thread& t) {
     if (is_error(moved)) return 0;
     space.replace({to, to + (range.end - range.start), PROT_READ, kVmaVvar});
   }
-  space.protect(target, text.size(), PROT_READ | PROT_WRITE);
+  space.protect(t, target, text.size(), PROT_READ | PROT_WRITE);
   if (!copy_out({target}, text.data(), text.size())) return 0;
-  space.protect(target, text.size(), PROT_READ | PROT_EXEC);
+  space.protect(t, target, text.size(), PROT_READ | PROT_EXEC);
   space.replace({target, target + text.size(), PROT_READ | PROT_EXEC, kVmaVdso});
   return target;
 }

@@ -35,7 +35,7 @@ void probe_machine(Thread& t) {
     report("probe: no memory");
     raw(SYS_exit_group, 1);
   }
-  space.protect(static_cast<uint64_t>(at), kPage, PROT_READ | PROT_EXEC);
+  space.protect(t, static_cast<uint64_t>(at), kPage, PROT_READ | PROT_EXEC);
   start_guest_registers(*t.vcpu, {static_cast<uint64_t>(at)}, {static_cast<uint64_t>(at)});
   constexpr int kRounds = 201;
   int64_t cost[kRounds];

@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <cctype>
 #include <cstring>
+#include <vector>
 
 #include "arch/arch.h"
 #include "fork/board.h"
@@ -72,16 +73,35 @@ void take_signals(Thread& t) {
   install_monitor_handlers();
 }
 
+// The limit is the guest's, whose memory the monitor counts; the monitor's own is as wide as it may be.
+rlimit64 taken_from_host(int resource) {
+  rlimit64 limit{};
+  host_limit(resource, limit);
+  for (const rlim64_t most : {static_cast<rlim64_t>(RLIM64_INFINITY), limit.rlim_max}) {
+    const rlimit64 own{most, most};
+    if (raw(SYS_prlimit64, 0, static_cast<uint64_t>(resource), arg(&own), 0) == 0) break;
+  }
+  return limit;
+}
+
+bool is_limited(int resource) {
+  rlimit64 limit{};
+  host_limit(resource, limit);
+  return limit.rlim_cur != RLIM64_INFINITY;
+}
+
 void take_limits(Process& p, const Options& o) {
   host_limit(RLIMIT_STACK, p.stack_limit);
   host_limit(RLIMIT_NOFILE, p.nofile_limit);
   p.host_nofile.set = p.nofile_limit;
-  host_limit(RLIMIT_AS, p.as_limit);
-  host_limit(RLIMIT_DATA, p.data_limit);
+  p.as_limit = taken_from_host(RLIMIT_AS);
+  p.data_limit = taken_from_host(RLIMIT_DATA);
   host_limit(RLIMIT_CORE, p.core_limit);
   rlimit64 no_core{};
   raw(SYS_prlimit64, 0, RLIMIT_CORE, arg(&no_core), 0);
   if (o.has_stack) p.stack_limit = o.stack;
+  if (o.has_as) p.as_limit = o.as;
+  if (o.has_data) p.data_limit = o.data;
   if (o.has_nofile) {
     rlimit64 host{};
     host_limit(RLIMIT_NOFILE, host);
@@ -173,7 +193,8 @@ void take_descriptors(Process& p, const Options& o) {
     own_or_fail(p, static_cast<int>(log), kLogPlace, p.log_fd);
     set_log_descriptor(p.log_fd);
   }
-  if (o.code_store) {
+  // Where the monitor's own memory is limited all the same, the store would take most of it.
+  if (o.code_store && !is_limited(RLIMIT_AS) && !is_limited(RLIMIT_DATA)) {
     const int64_t store = CodeStore::make(o.code_store);
     if (!is_error(store)) own_or_fail(p, static_cast<int>(store), kCodeStorePlace, p.code_store_fd);
   }
@@ -373,11 +394,19 @@ void ensure_placement(char** argv, char** envp) {
     report("the kernel places the monitor at 0x%lx, outside its zone", static_cast<unsigned long>(here));
     raw(SYS_exit_group, kCannotStart);
   }
+  rlimit64 limit{};
+  host_limit(RLIMIT_STACK, limit);
   fix_host_stack_limit();
   raw(SYS_personality, (now | ADDR_NO_RANDOMIZE) & ~static_cast<uint64_t>(ADDR_COMPAT_LAYOUT));
   int again = exec_descriptor();
   if (again >= 0) raw(SYS_execveat, static_cast<uint64_t>(again), arg(""), arg(argv), arg(envp), AT_EMPTY_PATH);
-  raw(SYS_execve, arg("/proc/self/exe"), arg(argv), arg(envp));
+  // What the guest's limit was is told, since it is another now.
+  char told[64];
+  std::snprintf(told, sizeof told, "--rlimit-stack=%lu:%lu", static_cast<unsigned long>(limit.rlim_cur), static_cast<unsigned long>(limit.rlim_max));
+  std::vector<char*> words{argv[0], told};
+  for (char** word = argv + 1; *word; word++) words.push_back(*word);
+  words.push_back(nullptr);
+  raw(SYS_execve, arg("/proc/self/exe"), arg(words.data()), arg(envp));
   report("cannot start again in the right place");
   raw(SYS_exit_group, kCannotStart);
 }

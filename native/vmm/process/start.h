@@ -13,8 +13,8 @@ struct Options {
   int kvm_fd = -1, log_fd = -1, seccomp_fd = -1, translators_fd = -1, start_fd = -1;
   const char* root = nullptr;
   const char* directory = nullptr;
-  bool has_stack = false, has_nofile = false;
-  rlimit64 stack{}, nofile{};
+  bool has_stack = false, has_nofile = false, has_as = false, has_data = false;
+  rlimit64 stack{}, nofile{}, as{}, data{};
   int fork_strategy = 0;
   int exitless = 0;  // Exitless, kvm/runner.h
   bool huge_pages = true;

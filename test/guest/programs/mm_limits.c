@@ -37,6 +37,30 @@ static int with_address_limit(void *unused) {
     return seen.rlim_cur == limit.rlim_cur ? 0 : 10;
 }
 
+static size_t size_of_data(void) {
+    char *text = strstr(read_file("/proc/self/status"), "VmData:");
+    return text ? (size_t)atol(text + 7) * 1024 : 0;
+}
+
+static int with_data_limit(void *unused) {
+    (void)unused;
+    struct rlimit limit = {size_of_data() + (32 << 20), RLIM_INFINITY};
+    char *untouchable = mmap(NULL, 64 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (setrlimit(RLIMIT_DATA, &limit)) return 1;
+    if (try_map(64 << 20) || errno != ENOMEM) return 2;
+    if (mprotect(untouchable, 64 << 20, PROT_READ | PROT_WRITE) != -1 || errno != ENOMEM) return 3;
+    if (mprotect(untouchable, 1 << 20, PROT_READ | PROT_WRITE) || mprotect(untouchable, 64 << 20, PROT_READ)) return 4;
+    if (mmap(NULL, 64 << 20, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) == MAP_FAILED) return 5;
+    char *memory = try_map(24 << 20);
+    if (!memory) return 6;
+    if (mmap(memory, 24 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != memory) return 7;
+    if (mremap(memory, 24 << 20, 48 << 20, MREMAP_MAYMOVE) != MAP_FAILED || errno != ENOMEM) return 8;
+    if (sbrk(64 << 20) != (void *)-1) return 9;
+    limit.rlim_cur = 0;
+    if (setrlimit(RLIMIT_DATA, &limit)) return 10;
+    return try_map(64 << 20) ? 0 : 11;  // where the soft limit is 0, the hard one counts
+}
+
 static int exec_under_limit(void *unused) {
     (void)unused;
     struct rlimit limit = {256 << 20, 256 << 20};
@@ -96,6 +120,7 @@ int main(void) {
     catch_faults();
     enter_directory();
     check_child("RLIMIT_AS", with_address_limit, NULL, "exit 0");
+    check_child("RLIMIT_DATA", with_data_limit, NULL, "exit 0");
     check_child("a shell under 256 MiB of RLIMIT_AS", exec_under_limit, NULL, "exit 0");
     check_child("RLIMIT_CORE is inherited, and /proc/self/limits shows it", core_limit, NULL, "exit 0");
     check_child("RLIMIT_MEMLOCK", lock_limit, NULL, "exit 0");

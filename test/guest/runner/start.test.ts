@@ -20,4 +20,17 @@ describe("the monitor's beginning", () => {
       });
     });
   }
+
+  for (const [option, seen] of [
+    ["--stack=unlimited", "ulimit -s"],
+    ["--data=20480000:", "ulimit -d"],
+    ["--as=20480000:", "ulimit -v"],
+  ] as const) {
+    it(`leaves the guest its limit, and keeps its own: prlimit ${option}`, async () => {
+      const program = ["/bin/sh", "-c", `${seen}; ls / | grep -c .`];
+      const native = await runAlone(["prlimit", option, "--", ...program], 60_000);
+      assert.equal(native.end, "exit 0");
+      assert.deepEqual(await runAlone(["prlimit", option, "--", monitor, "--", ...program], 60_000), native);
+    });
+  }
 });

@@ -7,6 +7,8 @@ function inherited(mayRaise: boolean): InheritedLimits {
   return {
     stack: { soft: 8_388_608n, hard: UNLIMITED },
     descriptors: { soft: 1024n, hard: 20_000n },
+    addressSpace: { soft: UNLIMITED, hard: UNLIMITED },
+    data: { soft: UNLIMITED, hard: UNLIMITED },
     mayRaise,
   };
 }
@@ -55,6 +57,36 @@ describe("a process's limits in the jail", () => {
 
   it("leave a limit that cannot be set for runc to refuse", () => {
     assert.equal(descriptors(30_000n, 30_000n, false).limit?.["hard"], 30_000n);
+  });
+
+  it("on memory are the guest's alone", () => {
+    const asked = [
+      { type: "RLIMIT_DATA", soft: 1000n, hard: 2000n },
+      { type: "RLIMIT_AS", soft: 3000n, hard: UNLIMITED },
+    ];
+    assert.deepEqual(jailLimits(asked, inherited(false)), {
+      rlimits: [{ type: "RLIMIT_STACK", soft: 8_388_608n, hard: UNLIMITED }],
+      monitorOptions: [
+        `--rlimit-stack=8388608:${UNLIMITED}`,
+        `--rlimit-as=3000:${UNLIMITED}`,
+        "--rlimit-data=1000:2000",
+      ],
+    });
+  });
+
+  it("on memory that would be inherited are lifted from the monitor as far as may be", () => {
+    const limits = { ...inherited(false), data: { soft: 1000n, hard: 5000n } };
+    assert.deepEqual(jailLimits(undefined, limits).rlimits[1], {
+      type: "RLIMIT_DATA",
+      soft: 5000n,
+      hard: 5000n,
+    });
+    assert.deepEqual(jailLimits(undefined, { ...limits, mayRaise: true }).rlimits[1], {
+      type: "RLIMIT_DATA",
+      soft: UNLIMITED,
+      hard: UNLIMITED,
+    });
+    assert.deepEqual(jailLimits(undefined, limits).monitorOptions[1], "--rlimit-data=1000:5000");
   });
 
   it("do not wrap around at no limit at all", () => {

@@ -7,6 +7,8 @@ const UNLIMITED = 18_446_744_073_709_551_615n;
 const limits = {
   stack: { soft: 8_388_608n, hard: UNLIMITED },
   descriptors: { soft: 1024n, hard: 4096n },
+  addressSpace: { soft: UNLIMITED, hard: UNLIMITED },
+  data: { soft: UNLIMITED, hard: UNLIMITED },
   mayRaise: true,
 };
 const tuning = { exitless: "off", hugePages: "auto", codeStore: 64 } as const;

@@ -64,13 +64,38 @@ describe("room to begin in a full group", () => {
   });
 });
 
-describe("a monitor's name", () => {
-  it("tells whether its machine is made", () => {
-    const of = (name: string, state = "S") => hasMachine(`71 (${name}) ${state} 1 71 71 0 -1`);
+describe("a process that begins in a container", () => {
+  const runc = { stat: "71 (runc:[2:INIT]) S 1 71", program: "/usr/bin/runc", commandLine: "runc\0init\0" };
+  const monitor = {
+    stat: "71 (3) S 1 71",
+    program: "/memfd:tine-vmm (deleted)",
+    commandLine: "/proc/self/fd/3\0--jailed\0--kvm-fd=4\0--\0sh\0",
+  };
+
+  it("has no machine while it is runc, or a monitor under its own name", () => {
+    assert.deepEqual([runc, monitor, { ...monitor, stat: "71 (sh) S 1 71" }].map(hasMachine), [
+      false,
+      false,
+      false,
+    ]);
+  });
+
+  it("has one as soon as its command line is its program's, whatever that is called", () => {
+    const named = (name: string) => ({
+      ...monitor,
+      stat: `71 (${name}) S 1 71`,
+      commandLine: `${name}\0init\0`,
+    });
     assert.deepEqual(
-      ["runc:[2:INIT]", "3", "memfd:tine-vmm", "sh", "a) S (3", "bomb 3"].map((name) => of(name)),
-      [false, false, false, true, true, true],
+      ["7", "runc", "crun", "sh", "a) S (3"].map((name) => hasMachine(named(name))),
+      [true, true, true, true, true],
     );
-    assert.deepEqual([of("3", "Z"), hasMachine(undefined)], [true, true]);
+  });
+
+  it("needs none any more when it has ended", () => {
+    assert.deepEqual(
+      [hasMachine({ ...monitor, stat: "71 (3) Z 1 71" }), hasMachine(undefined)],
+      [true, true],
+    );
   });
 });
