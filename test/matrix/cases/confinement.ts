@@ -87,7 +87,7 @@ export const confinement: readonly Case[] = [
   {
     title: "--ulimit on memory, files, signals and time",
     quick: true,
-    script: `run --rm --ulimit data=20000000:30000000 --ulimit memlock=0:0 --ulimit rss=1000:2000 --ulimit sigpending=0:0 --ulimit msgqueue=1000:1000 --ulimit locks=5:6 --ulimit fsize=3000:4000 --ulimit cpu=1:3 $BB sh -c 'cat /proc/self/limits; dd if=/dev/zero of=/dev/null bs=64M count=1 2>/dev/null; echo $?; head -c 5000 /dev/zero >/file; echo $?; wc -c </file; sh -c "while :; do :; done"; echo $?; trap "echo signal" USR1; kill -USR1 $$; sleep 0'`,
+    script: `run --rm --ulimit data=300000000:400000000 --ulimit memlock=0:0 --ulimit rss=1000:2000 --ulimit sigpending=0:0 --ulimit msgqueue=1000:1000 --ulimit locks=5:6 --ulimit fsize=3000:4000 --ulimit cpu=1:3 $BB sh -c 'cat /proc/self/limits; dd if=/dev/zero of=/dev/null bs=512M count=1 2>/dev/null; echo $?; head -c 5000 /dev/zero >/file; echo $?; wc -c </file; sh -c "while :; do :; done"; echo $?; trap "echo signal" USR1; kill -USR1 $$; sleep 0'`,
   },
   {
     title: "--ulimit that the host does not allow",
