@@ -125,6 +125,11 @@ export const pods: readonly Case[] = [
     script: `pod; container one '{}' sh -c 'while :; do echo line; sleep 0.1; done'; until_ok grep -q line $D/one.log; mv $D/one.log $D/one.old; timeout 20 c logs --reopen $(id one) >/dev/null; echo $?; until_ok grep -q line $D/one.log && echo goes on; c logs --tail 1 $(id one)`,
   },
   {
+    title: "a mount of the host that is read-only with all that is below it",
+    clients,
+    script: `mkdir -p $D/m/sub; mount -t tmpfs none $D/m/sub; pod; for r in true false; do container c$r '{"mounts":[{"container_path":"/m","host_path":"'$D'/m","readonly":true,"recursive_read_only":'$r'}]}' sh -c 'touch /m/x; touch /m/sub/x; echo $?'; until_ended c$r; c logs $(id c$r) 2>&1; done; umount $D/m/sub`,
+  },
+  {
     title: "mount propagation: to the container, and both ways",
     clients,
     script: `mkdir $D/m; mount -t tmpfs none $D/m; mount --make-shared $D/m
