@@ -35,6 +35,7 @@ for (const [signal, number] of [
 }
 try {
   for (const client of clients.sides) {
+    const first = results.length;
     for (const [section, testCase] of casesFor(client)) {
       const lack = testCase.lacks?.[client.runc.client];
       if (lack !== undefined) {
@@ -61,12 +62,12 @@ try {
         console.log(JSON.stringify({ runc: runc.result, tine: tine.result }, undefined, 1));
       }
     }
+    await keep(client.name, clients.versions[client.name] ?? "", results.slice(first));
   }
 } finally {
   await clients.stop();
   await rm(folder, { recursive: true, force: true });
 }
-const versions: Record<string, string> = { ...clients.versions };
 /** Columns that are more than cases of a client: each a program of its own. */
 const runs: Readonly<Record<string, { about: string; results: () => Promise<readonly CaseResult[]> }>> = {
   "debian-package": {
@@ -84,13 +85,18 @@ const runs: Readonly<Record<string, { about: string; results: () => Promise<read
 };
 for (const [name, { about, results: run }] of Object.entries(runs)) {
   if (pattern !== undefined || (names !== undefined && !names.split(",").includes(name))) continue;
-  versions[name] = about;
-  results.push(...(await run()));
+  const found = await run();
+  results.push(...found);
+  await keep(name, about, found);
 }
-await keepResults({ clients: versions, cases: results }, pattern === undefined);
 const different = results.filter(({ outcome }) => outcome === "different").length;
 console.log(`${results.length} cases, ${different} different`);
 process.exitCode = different === 0 ? 0 : 1;
+
+/** One client's, as soon as they are there. */
+async function keep(name: string, version: string, cases: readonly CaseResult[]): Promise<void> {
+  if (cases.length > 0) await keepResults({ clients: { [name]: version }, cases }, pattern === undefined);
+}
 
 function casesFor({ runc }: ClientSides): [section: string, testCase: Case][] {
   return Object.entries(sections).flatMap(([section, cases]) =>

@@ -18,6 +18,9 @@ export interface CaseResult {
   readonly code?: string;
 }
 
+/** What is checked out when the run begins. */
+const code = await commit();
+
 /** What `npm run test:matrix` found when it last ran. */
 export interface Results {
   /** Each client's name and what it was, with the containerd and runc below it. */
@@ -46,7 +49,6 @@ export async function readResults(): Promise<Results> {
 export async function keepResults(results: Results, whole: boolean): Promise<void> {
   const before = await readResults();
   const key = ({ client, title }: CaseResult): string => `${client}: ${title}`;
-  const code = await commit();
   const run = results.cases.map((result) => (code === undefined ? result : { ...result, code }));
   const news = new Map(run.map((result) => [key(result), result]));
   const kept = before.cases
@@ -59,7 +61,6 @@ export async function keepResults(results: Results, whole: boolean): Promise<voi
   await writeFile(pagePath, compatibilityPage(all));
 }
 
-/** What is checked out. */
 async function commit(): Promise<string | undefined> {
   const command = ["git", "-C", repository, "describe", "--always", "--dirty", "--exclude=*"];
   const { status, stdout } = await capture(command);
