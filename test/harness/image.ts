@@ -44,14 +44,16 @@ const environment = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
  * name that follows from the package list. `TINE_DEBIAN_MIRROR` names another mirror than Debian's own.
  *
  * @param sources - source packages whose archives are to lie in /usr/src
+ * @param release - of another release of Debian than the machine's
  * @throws {CommandError} when mmdebstrap fails: with its messages.
  */
 export async function debianImage(
   packages: readonly string[] = debianPackages,
   progress: Progress = () => undefined,
   sources: readonly string[] = [],
+  release?: string,
 ): Promise<TestImage> {
-  const suite = await releaseName();
+  const suite = release ?? (await releaseName());
   const mirror = process.env["TINE_DEBIAN_MIRROR"];
   const key = keyOf([suite, ...[...packages].sort(), ...sources.map((name) => `source of ${name}`)]);
   return cachedImage(

@@ -6,8 +6,14 @@ import { busyboxImage, debianImage, unpackImage } from "../harness/image.js";
 import { repository } from "../harness/paths.js";
 import type { CaseResult } from "./results.js";
 
+interface Step {
+  readonly title: string;
+  readonly script: string;
+  readonly expected: string;
+}
+
 /** What somebody does on a machine that has never seen Tine, and what comes out of it. */
-const steps: readonly { title: string; script: string; expected: string }[] = [
+const anywhere: readonly Step[] = [
   { title: "there is no Node.js yet", script: "command -v node; echo $?", expected: "1\n" },
   {
     title: "the package installs",
@@ -56,6 +62,15 @@ const steps: readonly { title: string; script: string; expected: string }[] = [
       "tine setup containerd --print | grep -c runtimes.tine; tine setup containerd --apply >/dev/null && grep -rl runtimes.tine /etc/containerd; tine setup containerd --undo >/dev/null; grep -rl runtimes.tine /etc/containerd; echo $?",
     expected: "1\n/etc/containerd/config.toml\n1\n",
   },
+];
+
+/** Docker 20.10 knows no other runtimes of containerd: docs/clients.md's way. */
+const inRuncsPlace: readonly Step[] = [
+  {
+    title: "tine setup docker tells the way with such an old one",
+    script: "tine setup docker 2>&1 >/dev/null | grep -c tine-as-runc/containerd-shim-runc-v2",
+    expected: "1\n",
+  },
   {
     title: "Debian's docker, with Tine in runc's place",
     script: `mkdir /opt/tine-as-runc && ln -s $(command -v containerd-shim-tine-v2) /opt/tine-as-runc/containerd-shim-runc-v2
@@ -67,23 +82,76 @@ docker run --rm --network none busybox /bin/busybox sh -c 'echo $((6 * 7)); exit
 docker run -d --network none --name three busybox /bin/busybox sleep 1000 >/dev/null; tine ps --quiet | wc -l; docker rm -f three; tine ps --quiet | wc -l`,
     expected: "42\n7\n1\nthree\n0\n",
   },
+];
+
+const dockerd = `dockerd --containerd /run/containerd/containerd.sock --iptables=false --ip6tables=false --bridge=none >>/tmp/docker.log 2>&1 &
+for i in $(seq 200); do docker version >/dev/null 2>&1 && break; sleep 0.1; done`;
+
+const byName: readonly Step[] = [
   {
-    title: "removed, it leaves nothing",
-    script: "dpkg -P tine >/dev/null; ls -d /usr/lib/tine /usr/bin/tine* /etc/tine 2>/dev/null; echo $?",
-    expected: "2\n",
+    title: "Debian's docker, by --runtime alone",
+    script: `${dockerd}
+tar -c -C / usr/bin/busybox | docker import - busybox >/dev/null
+docker run --rm --network none --runtime io.containerd.tine.v2 busybox /usr/bin/busybox sh -c 'echo $((6 * 7)); exit 7'; echo $?
+docker run -d --network none --runtime io.containerd.tine.v2 --name three busybox /usr/bin/busybox sleep 1000 >/dev/null
+tine ps --quiet | wc -l; docker exec three /usr/bin/busybox sh -c 'exit 5'; echo $?; docker rm -f three; tine ps --quiet | wc -l`,
+    expected: "42\n7\n1\n5\nthree\n0\n",
+  },
+  {
+    title: "tine setup docker: the name is tine then, and what daemon.json had stays",
+    script: `mkdir -p /etc/docker; echo '{ "log-driver": "json-file" }' >/etc/docker/daemon.json
+tine setup docker --apply >/dev/null; kill -HUP $(cat /var/run/docker.pid)
+for i in $(seq 50); do docker info 2>/dev/null | grep -q ' tine' && break; sleep 0.1; done
+docker run --rm --network none --runtime tine busybox /usr/bin/busybox echo $((6 * 7))
+tine setup docker --undo >/dev/null; tr -d ' \n' </etc/docker/daemon.json`,
+    expected: '42\n{"log-driver":"json-file"}',
   },
 ];
 
-const client = "debian-package";
+const removal: Step = {
+  title: "removed, it leaves nothing",
+  script: "dpkg -P tine >/dev/null; ls -d /usr/lib/tine /usr/bin/tine* /etc/tine 2>/dev/null; echo $?",
+  expected: "2\n",
+};
 
-/** Makes the package and installs it on a clean Debian of this machine's release. */
-export async function installationResults(): Promise<CaseResult[]> {
+/** A release of Debian: this machine's, unless it is another. */
+interface Release {
+  readonly client: string;
+  readonly suite?: string;
+  readonly packages: readonly string[];
+  readonly steps: readonly Step[];
+}
+
+const common = ["busybox-static", "containerd", "docker.io", "runc"];
+
+/** This machine's. */
+export const oldDocker: Release = {
+  client: "debian-package",
+  packages: common,
+  steps: [...anywhere, ...inRuncsPlace, removal],
+};
+
+/** The one after. */
+export const newDocker: Release = {
+  client: "debian-package-trixie",
+  suite: "trixie",
+  packages: [...common, "docker-cli"],
+  steps: [...anywhere, ...byName, removal],
+};
+
+/** Makes the package and installs it on a clean Debian. */
+export async function installationResults({
+  client,
+  suite,
+  packages,
+  steps,
+}: Release): Promise<CaseResult[]> {
   const folder = await mkdtemp(join(tmpdir(), "tine-i-"));
   try {
     const npm = ["npm", "run", "--silent", "package", "--", folder];
     const made = (await check(npm, { directory: repository, limit: 600_000 })).stdout.trim().split("\n");
     const root = join(folder, "root");
-    const image = await debianImage(["busybox-static", "containerd", "docker.io", "runc"], console.log);
+    const image = await debianImage(packages, console.log, [], suite);
     await check(["mkdir", root]);
     await unpackImage(image, root);
     await copyFile(made.find((path) => path.endsWith(".deb")) ?? "", join(root, "root/tine.deb"));

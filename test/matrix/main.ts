@@ -12,7 +12,7 @@ import type { CommandResult } from "../harness/command.js";
 import type { Case } from "./cases/case.js";
 import { sections } from "./cases/index.js";
 import { startClients, type ClientSides } from "./clients.js";
-import { installationResults } from "./installation.js";
+import { installationResults, newDocker, oldDocker } from "./installation.js";
 import { crowdResults } from "./crowd.js";
 import { liveRestoreResults } from "./live-restore.js";
 import { keepResults, type CaseResult } from "./results.js";
@@ -72,8 +72,12 @@ try {
 const runs: Readonly<Record<string, { about: string; results: () => Promise<readonly CaseResult[]> }>> = {
   "debian-package": {
     about:
-      "the package of `npm run package` on a minimal Debian, with Debian's containerd 1.6 and docker 20.10",
-    results: installationResults,
+      "the package of `npm run package` on a minimal Debian 12, with its containerd 1.6 and docker 20.10",
+    results: () => installationResults(oldDocker),
+  },
+  "debian-package-trixie": {
+    about: "the same package on a minimal Debian 13, with its containerd 1.7 and docker 26",
+    results: () => installationResults(newDocker),
   },
   upgrade: {
     about: "containerd 1.6, 1.7, 2.1 and 2.4 one after the other, as above",
