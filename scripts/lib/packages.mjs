@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { BootstrapError, runQuietly, say } from "./progress.mjs";
 
@@ -36,8 +36,20 @@ const groups = {
     { package: "qemu-system-x86", programs: ["qemu-system-x86_64"] },
     { package: "qemu-system-arm", programs: ["qemu-system-aarch64"] },
     { package: "libc6-dev-arm64-cross", files: ["/usr/aarch64-linux-gnu/include/stdlib.h"] },
+    { package: "clang", programs: ["clang"] },
+    sanitizersOfClang(),
+    { package: "golang-go", programs: ["go"] },
+    { package: "valgrind", programs: ["valgrind"] },
   ],
 };
+
+/** Its package's name holds the version of the release's clang. */
+function sanitizersOfClang() {
+  const release = existsSync("/etc/os-release") ? readFileSync("/etc/os-release", "utf8") : "";
+  const [major, version] = /^VERSION_CODENAME=bookworm$/m.test(release) ? ["14", "14.0.6"] : ["19", "19"];
+  const folder = `/usr/lib/llvm-${major}/lib/clang/${version}/lib/linux`;
+  return { package: `libclang-rt-${major}-dev`, files: [`${folder}/libclang_rt.msan-x86_64.a`] };
+}
 
 const systemFolders = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 

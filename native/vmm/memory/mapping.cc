@@ -32,11 +32,11 @@ bool mount_forbids_exec(int fd) {
   return raw(SYS_fstatfs, static_cast<uint64_t>(fd), arg(&info)) == 0 && (info.f_flags & kMountNoExec);
 }
 
-// ThreadSanitizer forbids itself all that lies between its regions, in one mapping without access that runs through
-// the refused zone: the zone's own part needs no mapping.
-bool spans_refused(const MapRequest& q) {
-  return q.prot == PROT_NONE && (q.flags & MAP_ANONYMOUS) && q.address < kRefusedStart && q.bytes <= kGuestEnd - q.address &&
-         q.address + q.bytes > kRefusedEnd;
+// ThreadSanitizer and MemorySanitizer forbid themselves all that lies between their regions, in mappings without access that
+// run through the refused zone, or into it: the zone's own part needs no mapping.
+bool reaches_refused(const MapRequest& q) {
+  return q.prot == PROT_NONE && (q.flags & MAP_ANONYMOUS) && q.bytes <= kGuestEnd && q.address <= kGuestEnd - q.bytes &&
+         !guest_range_ok(q.address, q.bytes) && (q.address < kRefusedStart || q.address + q.bytes > kRefusedEnd);
 }
 
 }  // namespace
@@ -102,14 +102,17 @@ int64_t AddressSpace::map_locked(Thread& t, MapRequest q) {
   if (q.flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
     at = q.address;
     if (at & (unit - 1)) return -EINVAL;
-    if (spans_refused(q)) {
+    if (reaches_refused(q)) {
       MapRequest below = q, above = q;
-      below.bytes = kRefusedStart - at;
+      below.bytes = at < kRefusedStart ? kRefusedStart - at : 0;
       above.address = kRefusedEnd;
-      above.bytes = at + q.bytes - kRefusedEnd;
-      if ((q.flags & MAP_FIXED_NOREPLACE) && !is_free(above.address, above.bytes)) return -EEXIST;
-      int64_t result = map_locked(t, above);
-      return result < 0 ? result : map_locked(t, below);
+      above.bytes = at + q.bytes > kRefusedEnd ? at + q.bytes - kRefusedEnd : 0;
+      if ((q.flags & MAP_FIXED_NOREPLACE) && above.bytes && !is_free(above.address, above.bytes)) return -EEXIST;
+      if (above.bytes)
+        if (int64_t result = map_locked(t, above); result < 0) return result;
+      if (below.bytes)
+        if (int64_t result = map_locked(t, below); result < 0) return result;
+      return static_cast<int64_t>(at);
     }
     if (!guest_range_ok(at, q.bytes)) return -ENOMEM;
     if (at < kMinimumAddress) return -EPERM;

@@ -61,6 +61,14 @@ int main(void) {
     check_fault("which cannot be read", attempt(none + (1ull << 35), READ), SIGSEGV, SEGV_ACCERR, none + (1ull << 35));
     CHECK_EQ("a page in it is opened", mprotect(none + (1ull << 35), PAGE, both), 0);
     check_allowed("and used", attempt(none + (1ull << 35), WRITE));
+    // Where MemorySanitizer's first mappings stand, one above the other.
+    const uintptr_t halves[] = {(uintptr_t)3 << 44, (uintptr_t)4 << 44};
+    for (int i = 0; i < 2; i++) {
+        void *at = (void *)halves[i];
+        CHECK("16 TiB without access, up to the middle and above it", map(at, (size_t)1 << 44, PROT_NONE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE) == at);
+        CHECK_EQ("which cannot be read", attempt((char *)at + ((size_t)1 << 43), READ).signal, SIGSEGV);
+    }
+    for (int i = 0; i < 2; i++) CHECK_EQ("and go away", munmap((void *)halves[i], (size_t)1 << 44), 0);
     char *huge = map(NULL, (size_t)1 << 40, both, MAP_PRIVATE | MAP_NORESERVE);
     CHECK("1 TiB of MAP_NORESERVE", huge != MAP_FAILED);
     huge[0] = 1, huge[1ull << 39] = 2, huge[(1ull << 40) - 1] = 3;
