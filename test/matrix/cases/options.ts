@@ -22,7 +22,7 @@ export const options: readonly Case[] = [
   {
     title: "signals to the client reach the container, or not",
     clients,
-    script: `run --name $N $BB sh -c 'trap "echo caught; exit 4" TERM; echo ready; while :; do sleep 0.1; done' >$D/out & until_ok grep -q ready $D/out; pkill -TERM -f "run --runtime $R --name $N "; wait $!; c wait $N; cat $D/out; c rm $N >/dev/null; run --sig-proxy=false --name $N $BB sh -c 'echo ready; sleep 100' >$D/out & until_ok grep -q ready $D/out; pkill -TERM -f "run --runtime $R --sig-proxy=false --name $N "; wait $!; c inspect -f '{{.State.Running}}' $N`,
+    script: `run --name $N $BB sh -c 'trap "echo caught; exit 4" TERM; echo ready; while :; do sleep 0.1; done' >$D/out & until_ok grep -q ready $D/out; pkill -TERM -f "run --runtime $R --name $N "; wait $!; c wait $N; cat $D/out; c rm $N >/dev/null; run --sig-proxy=false --name $N $BB sh -c 'echo ready; sleep 100' >$D/out & until_ok grep -q ready $D/out; pkill -TERM -f "run --runtime $R --sig-proxy=false --name $N "; sleep 1; c inspect -f '{{.State.Running}}' $N; c kill $N >/dev/null; wait $!; echo $?`,
   },
   {
     title: "logs: --tail, --since, --until, --timestamps",
