@@ -121,6 +121,10 @@ enum StubNote : uint32_t { kNotedRobustList = 1, kNotedTidAddress = 2 };
 // Takes what the thread set by set_robust_list and set_tid_address without the monitor.
 uint32_t arch_take_notes(Vcpu& vcpu, uint64_t& robust_list, uint64_t& clear_child_tid);
 void arch_put_mask(Vcpu& vcpu, SignalSet mask);
+// The mask, which the thread may have changed without the monitor; `known` if it has not.
+SignalSet arch_mask(Vcpu& vcpu, SignalSet known);
+// The signals that the thread may block without the monitor.
+void arch_put_caught(Vcpu& vcpu, SignalSet caught);
 // Where the monitor counts who waits at private futexes (syscall/futex_waiters.h), kFutexWaiters words that all stubs of a machine
 // see. nullptr: these stubs do not look. `shared` as for arch_prepare_shared.
 constexpr uint64_t kFutexWaiters = kPage / sizeof(uint32_t);

@@ -12,7 +12,11 @@
 namespace tine {
 namespace {
 
-constexpr uint64_t kLargestTable = 2 << 20;
+constexpr uint64_t kLargestTable = 2 << 20, kMost = 1 << 20;
+constexpr uint64_t kBelowStack = 8 << 10, kAboveStack = 24 << 10, kLargestData = 64 << 10;
+constexpr uint64_t kHeap = 24 << 10, kSmallHeap = 256 << 10, kLargestHeap = 512 << 10;
+constexpr uint64_t kSmall = 32 << 10;
+constexpr int kSmallOnes = 8;
 constexpr uint32_t kPassedOver = kVmaShared | kVmaLocked | kVmaWipeOnFork | kVmaDontFork;
 
 // What is resident of [start, end), at most kLargestTable.
@@ -30,13 +34,12 @@ void for_each_resident(uint64_t start, uint64_t end, F&& run) {
 
 }  // namespace
 
-void bring_back_after_fork(Thread& t) {
-  constexpr uint64_t kBelowStack = 8 << 10, kAboveStack = 24 << 10, kLargestData = 64 << 10;
-  constexpr uint64_t kHeap = 24 << 10, kLargestHeap = 512 << 10;
+void bring_back_after_fork(Thread& t, bool child) {
   if (!arch_exits_are_dear()) return;
   AddressSpace& space = *t.process->space;
   const bool translated = t.process->translated;
-  uint64_t left = translated ? 2 * kLargestTable : 256 << 10;
+  uint64_t left = translated ? 2 * kLargestTable : kMost;
+  int small = kSmallOnes;
   const uint64_t stack = guest_sp(t);
   const OpenWriteKey key;
   auto bring = [&](uint64_t start, uint64_t end) {
@@ -53,18 +56,25 @@ void bring_back_after_fork(Thread& t) {
     if (stack < vma.start || stack >= vma.end || !(vma.prot & PROT_WRITE) || (vma.flags & kPassedOver)) return;
     bring_of(vma, std::max(vma.start, (stack - kBelowStack) & ~(kPage - 1)), std::min(vma.end, (stack + kAboveStack) & ~(kPage - 1)));
   });
-  space.for_each_changed(bring);
+  space.for_each_changed([&](uint64_t start, uint64_t end) {
+    constexpr uint64_t kGroup = kNeighbours * kPage;
+    bring(start, end);
+    if (child) space.bring_stored(start & ~(kGroup - 1), (end + kGroup - 1) & ~(kGroup - 1));
+  });
   uint64_t data_end = 0;
   space.for_each([&](const Vma& vma) {
     if (vma.flags & kPassedOver) return;
-    const bool writable = vma.prot & PROT_WRITE;
+    const bool writable = vma.prot & PROT_WRITE, anonymous = !(vma.flags & kVmaFile);
     // What follows a program's data is data that begins as zeros.
-    const bool zeros = writable && !(vma.flags & kVmaFile) && vma.start == data_end;
+    const bool data = vma.flags & kVmaOwned ? !(vma.prot & PROT_EXEC) : writable && anonymous && vma.start == data_end;
     if (translated && writable && !(vma.flags & kVmaJit) && vma.bytes() <= kLargestTable)
       for_each_resident(vma.start, vma.end, [&](uint64_t start, uint64_t end) { bring_of(vma, start, end); });
     else if (vma.flags & kVmaHeap && vma.bytes() <= kLargestHeap)
-      bring_of(vma, vma.start, std::min(vma.end, vma.start + kHeap));
-    else if (((vma.flags & kVmaOwned && !(vma.prot & PROT_EXEC)) || zeros) && vma.bytes() <= kLargestData)
+      bring_of(vma, vma.start, vma.bytes() <= kSmallHeap ? vma.end : vma.start + kHeap);
+    else if (data && vma.bytes() <= kLargestData)
+      bring_of(vma, vma.start, vma.end);
+    // The threads' blocks and libraries' tables.
+    else if (writable && anonymous && vma.bytes() <= kSmall && small-- > 0)
       bring_of(vma, vma.start, vma.end);
     data_end = writable && vma.flags & kVmaOwned ? vma.end : 0;
   });

@@ -42,7 +42,7 @@ int64_t copy_shared_pages(Process& process, bool (*chosen)(const Vma& vma));
 bool own_pages_after_fork(Process& process, uint64_t start, uint64_t& end, const Vma& vma, uint64_t limit, bool alone);
 
 // On either side: what the thread writes first becomes its process's own.
-void bring_back_after_fork(Thread& t);
+void bring_back_after_fork(Thread& t, bool child);
 
 // Makes the first KVM_RUN of a new machine in a helper that ends at once. Since Linux 6.14 the first run starts a
 // kernel thread in the caller's thread group, which would be visible, counted by the pids limit, and in the way of

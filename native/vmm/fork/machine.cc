@@ -48,7 +48,7 @@ int64_t give_memory_to_child(ForkChild& child) {
   result = first_run_in_helper(*t.vcpu, kBriefly);
   if (result) return result;
   child.word.tell(0);
-  bring_back_after_fork(t);
+  bring_back_after_fork(t, true);
   // Copying takes its time, and the parent has better to do than to wait for it. The machine knows no page yet that it
   // would have to be told of.
   if (auto* chosen = fork_strategy(p).copies) {

@@ -20,6 +20,16 @@ namespace tine {
 namespace {
 
 constexpr uint32_t bit(Answer answer) { return 1u << static_cast<uint32_t>(answer); }
+constexpr uint32_t kOfOneThread = bit(Answer::kBlockedActions) | bit(Answer::kMaskOfCaught);
+
+// The signals that the host's handler gets (signal/host_handler.cc), and the kernel neither discards nor acts upon. With the
+// handlers' lock held.
+SignalSet caught(const SignalHandlers& handlers) {
+  SignalSet set = 0;
+  for (int number = 1; number <= kSignals; number++)
+    if (handlers.action[number - 1].handler > 1) set |= signal_bit(number);
+  return set & ~(signal_bit(SIGSEGV) | signal_bit(SIGBUS));
+}
 
 bool answers(const Process& process) { return process.exitless != static_cast<int>(Exitless::kOff); }
 
@@ -45,7 +55,7 @@ void give_answers(Thread& thread) {
                 {Answer::kThreadPointer, SYS_arch_prctl},
 #endif
                 {Answer::kTidAddress, SYS_set_tid_address}, {Answer::kRobustList, SYS_set_robust_list}, {Answer::kBlockedActions, SYS_rt_sigaction}, {Answer::kMask, SYS_rt_sigprocmask},
-                {Answer::kFutex, SYS_futex}};
+                {Answer::kFutex, SYS_futex}, {Answer::kMaskOfCaught, SYS_rt_sigprocmask}};
   SignalHandlers& handlers = *process.handlers;
   AddressSpace& space = *process.space;
   Guard space_guard(space.lock);
@@ -67,13 +77,14 @@ void give_answers(Thread& thread) {
   values[static_cast<uint32_t>(Answer::kRseq)] = static_cast<uint64_t>(-ENOSYS);
   values[static_cast<uint32_t>(Answer::kStackSoft)] = process.stack_limit.rlim_cur;
   values[static_cast<uint32_t>(Answer::kStackHard)] = process.stack_limit.rlim_max;
-  if (handlers.references.load() > 1) known &= ~(bit(Answer::kActions) | bit(Answer::kBlockedActions));
-  if (process.thread_count.load() > 1) known &= ~bit(Answer::kBlockedActions);
+  if (handlers.references.load() > 1) known &= ~(bit(Answer::kActions) | kOfOneThread);
+  if (process.thread_count.load() > 1) known &= ~kOfOneThread;
   arch_put_answers(*thread.vcpu, 0, values);
   GuestAction whose[kSignals];
   arch_take_actions(*thread.vcpu, whose);  // another thread's, which ran here before
   arch_put_mask(*thread.vcpu, thread.mask);
   for (int number = 1; number <= kSignals; number++) arch_put_action(*thread.vcpu, number, handlers.action[number - 1]);
+  arch_put_caught(*thread.vcpu, caught(handlers));
   arch_put_answers(*thread.vcpu, known, values);
   // A thread's first calls are of this kind, and often its only ones.
   constexpr int kFirstUnseen = 2;
@@ -102,9 +113,16 @@ void take_actions(Thread& thread) {
   Guard guard(handlers.lock);
   for (int number = 1; number <= kSignals; number++)
     if (changed & signal_bit(number)) (void)set_action(handlers, number, actions[number - 1]);
+  arch_put_caught(*thread.vcpu, caught(handlers));
 }
 
-void share_actions(Thread& thread) { arch_drop_answers(*thread.vcpu, bit(Answer::kBlockedActions)); }
+void take_mask(Thread& thread) {
+  if (!thread.vcpu || thread.lends_vcpu) return;
+  const SignalSet mask = arch_mask(*thread.vcpu, thread.mask);
+  if (mask != thread.mask && seccomp_always_allows(thread, SYS_rt_sigprocmask)) set_guest_mask(thread, mask);
+}
+
+void share_actions(Thread& thread) { arch_drop_answers(*thread.vcpu, kOfOneThread); }
 
 void mend_action(Process& process, uint64_t number) {
   if (number < 1 || number > kSignals) return;
@@ -118,7 +136,11 @@ void answer_mask(Thread& thread) {
 
 void answer_action(Process& process, int number) {
   if (!answers(process)) return;
-  for_each_vcpu(process, [&](Vcpu& vcpu) { arch_put_action(vcpu, number, process.handlers->action[number - 1]); });
+  const SignalSet all = caught(*process.handlers);
+  for_each_vcpu(process, [&](Vcpu& vcpu) {
+    arch_put_action(vcpu, number, process.handlers->action[number - 1]);
+    arch_put_caught(vcpu, all);
+  });
 }
 
 void answer_break(Process& process) {
@@ -133,7 +155,7 @@ void forget_stack_limit(Process& process) {
 
 void forget_actions(Process& process) {
   if (!answers(process)) return;
-  for_each_vcpu(process, [&](Vcpu& vcpu) { arch_drop_answers(vcpu, bit(Answer::kActions) | bit(Answer::kBlockedActions)); });
+  for_each_vcpu(process, [&](Vcpu& vcpu) { arch_drop_answers(vcpu, bit(Answer::kActions) | kOfOneThread); });
 }
 
 void revise_answers(const Call& call) {

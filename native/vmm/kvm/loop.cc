@@ -35,6 +35,7 @@ void serve_system_call(Thread& t) {
   uint32_t number = guest_call_number(vcpu);
   take_notes(t);
   take_actions(t);
+  take_mask(t);
   if (take_posted_result(t)) {
     finish_call(t, number, t.pairing.result);
     return;

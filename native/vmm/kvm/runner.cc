@@ -183,6 +183,7 @@ bool serve_post(Thread& t, PostPage& page) {
   p.served = false;
   take_notes(t);
   take_actions(t);
+  take_mask(t);
   Call call{t, static_cast<uint32_t>(page.number), {}};
   for (int i = 0; i < 6; i++) call.a[i] = page.arguments[i];
   if (t.pending || !seccomp_always_allows(t, call.number) || arch_call_needs_registers(call.number)) {

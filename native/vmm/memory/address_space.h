@@ -135,6 +135,9 @@ class AddressSpace {
     }
   }
 
+  // In a fork's child, with the lock held: what of [start, end) is in the store comes in with its neighbours.
+  void bring_stored(uint64_t start, uint64_t end);
+
   CallSites call_sites{*this};
   // For call_sites, with the lock held: code of a private file mapping that the guest cannot write; changes it (`shared`:
   // others may be executing it); a mapping of the monitor's own within `reach` of `near`, 0 without room.

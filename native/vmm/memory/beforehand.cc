@@ -74,6 +74,15 @@ void AddressSpace::note_whole_file(uint64_t at, const MapRequest& q) {
   find(at)->second.flags |= kVmaWhole;
 }
 
+void AddressSpace::bring_stored(uint64_t start, uint64_t end) {
+  auto it = stored_.upper_bound(start);
+  if (it != stored_.begin() && std::prev(it)->second.end > start) --it;
+  for (; it != stored_.end() && it->first < end; ++it) {
+    const uint64_t from = std::max(start, it->first), to = std::min(end, it->second.end);
+    code_store_.bring(it->second.at + (from - it->first), to - from);
+  }
+}
+
 // KVM stops at the first neighbour, from the lowest, that it cannot map: constants in front of a library's data would be that.
 void AddressSpace::own_group(uint64_t data) {
   auto it = find(data - 1);

@@ -186,6 +186,8 @@ uint64_t CodeStore::find(int fd, uint64_t offset, uint64_t bytes, HostAddr mappe
   return 0;
 }
 
+void CodeStore::bring(uint64_t at, uint64_t bytes) { raw(SYS_madvise, arg(memory_ + at), bytes, MADV_POPULATE_READ); }
+
 void CodeStore::drop(uint64_t at, uint64_t bytes) { raw(SYS_madvise, arg(memory_ + at), bytes, MADV_DONTNEED); }
 
 }  // namespace tine

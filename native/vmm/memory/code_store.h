@@ -34,6 +34,9 @@ class CodeStore {
   // within the last seconds is left alone: its times might not tell the next change.
   uint64_t find(int fd, uint64_t offset, uint64_t bytes, HostAddr mapped);
 
+  // The host's page tables have [at, at + bytes): a fork's child begins without.
+  void bring(uint64_t at, uint64_t bytes);
+
   // The monitor forgets its mapping of [at, at + bytes), so that the machine does as well.
   void drop(uint64_t at, uint64_t bytes);
 

@@ -259,7 +259,7 @@ int64_t clone_process(Thread& t, const CloneRequest& q) {
   unlock_after_fork(t);
   if (is_error(result)) return result;
   if (result) {
-    bring_back_after_fork(t);  // while the child's machine is being made
+    bring_back_after_fork(t, false);  // while the child's machine is being made
     const int64_t failure = word.hear(static_cast<int>(result));
     show_fork(arch_ticks() - began);
     if (!failure) return result;

@@ -11,6 +11,7 @@
 #include "host/raw.h"
 #include "kvm/vcpu.h"
 #include "memory/address_space.h"
+#include "memory/write_key.h"
 #include "process/image.h"
 #include "process/initial_stack.h"
 
@@ -23,6 +24,8 @@ constexpr uint64_t kExtentUnit = 32ull << 20;
 constexpr uint64_t kStackMapped = 8ull << 20;   // host side, so that the kernel can write where the stack will grow
 constexpr uint64_t kStackWarm = 64 << 10;  // of its top, brought in before the program starts
 constexpr uint64_t kStackShown = 132ull << 10;  // what a new stack shows in /proc/self/maps
+// Pages of the heap come in aligned groups (memory/write_key.h); Linux begins it at any page.
+constexpr uint64_t heap_start(uint64_t at) { return (at + kNeighbours * kPage - 1) & ~(kNeighbours * kPage - 1); }
 constexpr uint64_t kLargestStackRoom = 16ull << 30;
 
 // prctl(PR_SET_MM_MAP): the kernel's notion of where the program keeps its arguments, so that ps and /proc/PID/cmdline
@@ -81,7 +84,7 @@ int64_t load_image(Thread& t, const Image& image, const Arguments& arguments) {
   space.code_end = program.code_end;
   space.data_start = program.data_start;
   space.data_end = program.data_end;
-  space.brk_start = page_up(program.end) + (randomize ? (random_number() & 0x3ff) * kPage : 0);
+  space.brk_start = randomize ? heap_start(page_up(program.end) + (random_number() & 0x3ff) * kPage) : page_up(program.end);
   space.brk_now = space.brk_start;
 
   uint32_t stack_prot = PROT_READ | PROT_WRITE | (program.executable_stack ? static_cast<uint32_t>(PROT_EXEC) : 0u);

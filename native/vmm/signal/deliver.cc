@@ -102,11 +102,15 @@ static void put_back(Thread& t, int number, const siginfo_t& info, bool blocked)
     t.held |= signal_bit(number);
     return;
   }
-  raw(SYS_rt_tgsigqueueinfo, static_cast<uint64_t>(raw(SYS_getpid)), static_cast<uint64_t>(t.tid), static_cast<uint64_t>(number), arg(&info));
+  const auto pid = static_cast<uint64_t>(raw(SYS_getpid));
+  // Where there is only one thread nobody else could get it, and a second one of its kind must find it where it looks.
+  if (t.process->thread_count.load() == 1 && info.si_code != SI_TKILL) raw(SYS_rt_sigqueueinfo, pid, static_cast<uint64_t>(number), arg(&info));
+  else raw(SYS_rt_tgsigqueueinfo, pid, static_cast<uint64_t>(t.tid), static_cast<uint64_t>(number), arg(&info));
 }
 
 void deliver_pending(Thread& t, bool call_interrupted, uint32_t restart_number) {
   take_actions(t);
+  take_mask(t);
   int number = t.pending;
   siginfo_t info = t.pending_info;
   uint64_t handler, flags;
@@ -140,6 +144,7 @@ void deliver_pending(Thread& t, bool call_interrupted, uint32_t restart_number) 
 
 void force_signal(Thread& t, const siginfo_t& info) {
   take_actions(t);
+  take_mask(t);
   int number = info.si_signo;
   uint64_t handler;
   {

@@ -15,6 +15,8 @@ void arch_put_action(Vcpu&, int, const GuestAction&) {}
 void arch_drop_answers(Vcpu&, uint32_t) {}
 uint32_t arch_take_notes(Vcpu&, uint64_t&, uint64_t&) { return 0; }
 void arch_put_mask(Vcpu&, SignalSet) {}
+SignalSet arch_mask(Vcpu&, SignalSet known) { return known; }
+void arch_put_caught(Vcpu&, SignalSet) {}
 uint32_t* arch_futex_waiters(uint8_t*) { return nullptr; }
 void arch_put_futex_watch(Vcpu&, uint32_t) {}
 uint32_t arch_take_futex_changes(Vcpu&) { return 0; }

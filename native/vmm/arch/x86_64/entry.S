@@ -2,14 +2,14 @@
 
     .section .rodata
     .globl tine_stub, tine_stub_posted, tine_stub_exit, tine_stub_done, tine_stub_plain, tine_stub_patched
-    .globl tine_stub_trapped, tine_stub_look, tine_stub_answering, tine_stub_cpuid, tine_stub_cpuid_saved, tine_stub_cpuid_flags, tine_stub_end
+    .globl tine_stub_trapped, tine_stub_look, tine_stub_answering, tine_stub_masked, tine_stub_cpuid, tine_stub_cpuid_saved, tine_stub_cpuid_flags, tine_stub_end
     .globl tine_exception_stubs, tine_exception_stubs_end
 
 # The system call entry (LSTAR). Each vCPU has a copy of its own in a page that user mode may execute, with its post
 # page (struct PostPage, arch/x86_64/post.h) right behind it. Where KVM is PVM this runs in user mode, elsewhere in ring 0.
     .set POST, tine_stub + 4096
     .set WAITERS, tine_stub + 8192  # kWaitersPage, machine.h
-    .set CPUID_TABLE, 1792        # kCpuidTable, kCpuidAny, kCpuidEnd in machine.h
+    .set CPUID_TABLE, 2048        # kCpuidTable, kCpuidAny, kCpuidEnd in machine.h
     .set CPUID_ANY, -1
     .set CPUID_END, -2
 # The monitor looks at a pointer (8 below) that is NULL or not in the user's half.
@@ -201,12 +201,10 @@ tine_stub_answering:              # from here all three may change
     orl $1, POST+248(%rip)
     xor %eax, %eax
     jmp 7f
-11: test $0x4000, %ecx            # rt_sigaction of a signal that is blocked: the monitor need not know before its next turn
+11: test $0x4000, %ecx            # rt_sigaction in a process of one thread
     jz 8f
     cmp $8, %r10
     jne 8f
-    test %rdx, %rdx               # beginning anew, what was there before would be lost
-    jnz 8f
     mov %rsi, %rcx
     shr $47, %rcx
     jnz 8f
@@ -214,14 +212,35 @@ tine_stub_answering:              # from here all three may change
     dec %ecx
     cmp $63, %ecx
     ja 8f
-    mov $~0x40100, %rax           # not SIGKILL and SIGSTOP, which are never blocked
-    and POST+264(%rip), %rax
+    mov $~0x40100, %rax           # not SIGKILL and SIGSTOP
     bt %rcx, %rax
     jnc 8f
+    testl $1, POST+192(%rip)
+    jnz 8f
     mov %ecx, %eax
     shl $5, %eax
     lea POST+2048(%rip), %r11
     add %rax, %r11
+    mov POST+264(%rip), %rax
+    bt %rcx, %rax
+    jc 22f                        # blocked: one may be pending, which goes where the signal is ignored
+    .irp word, 0, 8, 16, 24       # to what it is already: nothing to do
+    mov \word(%rsi), %rax
+    cmp %rax, \word(%r11)
+    jne 8f
+    .endr
+    xor %eax, %eax
+    test %rdx, %rdx
+    jz 7f
+    ask_outside_users_half %rdx
+    .irp word, 0, 8, 16, 24
+    mov \word(%r11), %rax
+    mov %rax, \word(%rdx)
+    .endr
+    xor %eax, %eax
+    jmp 7f
+22: test %rdx, %rdx               # the monitor need not know before its next turn; beginning anew, what was there before would be lost
+    jnz 8f
     orl $1, POST+192(%rip)        # nobody is answered from what is half there
     mov (%rsi), %rax
     mov %rax, (%r11)
@@ -237,17 +256,58 @@ tine_stub_answering:              # from here all three may change
     addl $1, POST+192(%rip)
     xor %eax, %eax
     jmp 7f
-12: test $0x8000, %ecx            # rt_sigprocmask: only what it is
+12: test $0x8000, %ecx            # rt_sigprocmask
     jz 8f
-    test %rsi, %rsi
-    jnz 8f
     cmp $8, %r10
     jne 8f
-    ask_outside_users_half %rdx
+    test %rsi, %rsi
+    jnz 23f
+    ask_outside_users_half %rdx   # only what it is
     mov POST+264(%rip), %rax
     mov %rax, (%rdx)
     xor %eax, %eax
     jmp 7f
+23: test $0x20000, %ecx           # a change that the monitor need not know before its next turn, in a process of one thread
+    jz 8f
+    mov %rsi, %rcx
+    shr $47, %rcx
+    jnz 8f
+    mov (%rsi), %rax
+    mov POST+264(%rip), %rcx
+    cmp $1, %edi
+    je 24f
+    ja 25f
+    or %rcx, %rax                 # SIG_BLOCK
+    jmp 26f
+24: not %rax                      # SIG_UNBLOCK
+    and %rcx, %rax
+    jmp 26f
+25: cmp $2, %edi                  # SIG_SETMASK
+    jne 8f
+26: mov $~0x40100, %rcx
+    and %rcx, %rax
+    mov %rax, %r11                # what the kernel blocks by now has to stay blocked: it may hold one back
+    not %r11
+    mov POST+280(%rip), %rcx
+    test %r11, %rcx
+    jnz 8f
+    or POST+288(%rip), %rcx       # and what is added has to have a handler: the monitor gets it, and puts it back
+    not %rcx
+    test %rcx, %rax
+    jnz 8f
+    test %rdx, %rdx
+    jz 27f
+    lea 7(%rdx), %rcx             # the one into the other: beginning anew, what is wanted would be lost
+    sub %rsi, %rcx
+    cmp $14, %rcx
+    jbe 8f
+    ask_outside_users_half %rdx
+    mov POST+264(%rip), %rcx
+    mov %rcx, (%rdx)
+27: movq $0, POST+88(%rip)
+    mov %rax, POST+264(%rip)
+tine_stub_masked:                 # it has happened, and must not begin anew: what was there before is lost
+    jmp tine_stub_done
 13: test $0x10000, %ecx           # futex: private ones only
     jz 8f
     test $3, %dil

@@ -15,7 +15,7 @@
 #include "kvm/vcpu.h"
 #include "memory/guest_copy.h"
 
-extern "C" const uint8_t tine_stub_trapped[], tine_stub_answering[];
+extern "C" const uint8_t tine_stub_trapped[], tine_stub_answering[], tine_stub_masked[];
 extern "C" const uint8_t tine_stub[], tine_stub_posted[], tine_stub_done[], tine_stub_plain[], tine_stub_patched[],
     tine_stub_cpuid[], tine_stub_cpuid_saved[], tine_stub_cpuid_flags[], tine_stub_end[];
 
@@ -146,6 +146,7 @@ StubPlace stub_place(const Vcpu& vcpu) {
   auto at = [](const uint8_t* label) { return static_cast<uint64_t>(label - tine_stub); };
   if (offset >= at(tine_stub_end)) return StubPlace::kOutside;
   if (offset >= at(tine_stub_cpuid)) return StubPlace::kIdentifying;
+  if (offset == at(tine_stub_masked)) return StubPlace::kReturning;
   if (offset >= at(tine_stub_trapped)) return offset < at(tine_stub_answering) ? StubPlace::kEntering : StubPlace::kAnswering;
   if (offset < at(tine_stub_posted) || offset >= at(tine_stub_plain)) return StubPlace::kEntering;
   return offset < at(tine_stub_done) ? StubPlace::kPosted : StubPlace::kReturning;
@@ -278,7 +279,16 @@ uint32_t arch_take_futex_changes(Vcpu& vcpu) {
   auto& seen = arch_post_page(vcpu)->changes_seen;
   return seen.load(std::memory_order_relaxed) ? seen.exchange(0) : 0;
 }
-void arch_put_mask(Vcpu& vcpu, SignalSet mask) { arch_post_page(vcpu)->mask.store(mask, std::memory_order_relaxed); }
+void arch_put_mask(Vcpu& vcpu, SignalSet mask) {
+  PostPage& page = *arch_post_page(vcpu);
+  page.known_mask.store(mask, std::memory_order_relaxed);
+  page.mask.store(mask, std::memory_order_relaxed);
+}
+SignalSet arch_mask(Vcpu& vcpu, SignalSet known) {
+  PostPage& page = *arch_post_page(vcpu);
+  return page.mask.load(std::memory_order_relaxed) == page.known_mask.load(std::memory_order_relaxed) ? known : page.mask.load(std::memory_order_relaxed);
+}
+void arch_put_caught(Vcpu& vcpu, SignalSet caught) { arch_post_page(vcpu)->caught.store(caught, std::memory_order_relaxed); }
 SignalSet arch_take_actions(Vcpu& vcpu, GuestAction (&actions)[kSignals]) {
   PostPage& page = *arch_post_page(vcpu);
   if (!page.changed.load(std::memory_order_relaxed)) return 0;

@@ -44,7 +44,7 @@ constexpr uint16_t kExitPort = 0x10;
 struct CpuidAnswer {
   uint32_t function, index, eax, ebx, ecx, edx;
 };
-constexpr uint64_t kCpuidTable = 1792, kMostCpuidAnswers = (4096 - kCpuidTable) / sizeof(CpuidAnswer) - 1;
+constexpr uint64_t kCpuidTable = 2048, kMostCpuidAnswers = (4096 - kCpuidTable) / sizeof(CpuidAnswer) - 1;
 constexpr uint32_t kCpuidAny = ~0u, kCpuidEnd = ~1u;
 
 // r11 of a call from a patched site (entry.S): IF, ZF, PF and the bit that is always set.

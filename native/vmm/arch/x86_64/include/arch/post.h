@@ -34,15 +34,17 @@ struct PostPage {
   std::atomic<uint32_t> noted;            // which of these it has: StubNote
   uint32_t unused;
   std::atomic<uint64_t> changed;          // the signals whose actions the thread has changed in `actions`
-  std::atomic<uint64_t> mask;             // the thread's, as rt_sigprocmask tells it
+  std::atomic<uint64_t> mask;             // the thread's, as rt_sigprocmask tells it; the stub may change it
   std::atomic<uint32_t> watch;            // rounds that the stub watches a futex before its thread sleeps there
   std::atomic<uint32_t> changes_seen;     // of these watches, how many saw the word change
-  uint8_t room[2048 - 280];
+  std::atomic<uint64_t> known_mask;       // what the monitor knows of it
+  std::atomic<uint64_t> caught;           // the signals that come to the monitor first, which may be blocked without it
+  uint8_t room[2048 - 296];
   GuestAction actions[64];        // by signal, as the kernel has them
 };
 static_assert(sizeof(PostPage) == 4096 && offsetof(PostPage, known) == 124 && offsetof(PostPage, answers) == 128 &&
               offsetof(PostPage, version) == 192 && offsetof(PostPage, unseen) == 200 && offsetof(PostPage, more) == 208 && offsetof(PostPage, robust_list) == 232 && offsetof(PostPage, noted) == 248 &&
-              offsetof(PostPage, changed) == 256 && offsetof(PostPage, mask) == 264 && offsetof(PostPage, watch) == 272 && offsetof(PostPage, changes_seen) == 276 && offsetof(PostPage, actions) == 2048 && sizeof(GuestAction) == 32);
+              offsetof(PostPage, changed) == 256 && offsetof(PostPage, mask) == 264 && offsetof(PostPage, watch) == 272 && offsetof(PostPage, changes_seen) == 276 && offsetof(PostPage, known_mask) == 280 && offsetof(PostPage, caught) == 288 && offsetof(PostPage, actions) == 2048 && sizeof(GuestAction) == 32);
 static_assert(offsetof(PostPage, number) == 16 && offsetof(PostPage, return_address) == 72 && offsetof(PostPage, result) == 88 &&
               offsetof(PostPage, cpuid_return) == 96 && offsetof(PostPage, cpuid_flags) == 120);
 
