@@ -22,7 +22,8 @@ const ends = (client: Client): string => `
 `;
 
 /** dockerd, when it has heard of an end and its containerd is killed before the task is deleted, does so at a new start. */
-const dockerKeepsIt = "[ $CLIENT != docker ] || result go";
+const dockerKeepsIt =
+  "[ $CLIENT != docker ] || { export -f go; until_ok bash -c 'go 2>/dev/null' && echo started; }";
 
 /** Where a client with runc is told too often, what it prints with Tine, which tells no end again to who acted on it. */
 type Stage = readonly [title: string, script: string, clients?: readonly Client[], tine?: string];
