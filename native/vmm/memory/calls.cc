@@ -90,7 +90,12 @@ int64_t sys_mincore(Call& c) {
   if (c.a[0] & (kPage - 1)) return -EINVAL;
   return pass_range(c, SYS_mincore, hp(c.ptr(2)));
 }
-int64_t sys_msync(Call& c) { return pass_range(c, SYS_msync, c.a[2]); }
+int64_t sys_msync(Call& c) {
+  constexpr uint64_t kKnown = MS_ASYNC | MS_INVALIDATE | MS_SYNC;
+  const uint64_t flags = static_cast<uint32_t>(c.a[2]);
+  if (flags & ~kKnown || c.a[0] & (kPage - 1) || (flags & MS_ASYNC && flags & MS_SYNC)) return -EINVAL;
+  return pass_range(c, SYS_msync, c.a[2]);
+}
 
 // Whether RLIMIT_MEMLOCK does not hold for this process: asked of the kernel, which alone knows whose privileges count.
 static bool may_lock_beyond(uint64_t limit) {

@@ -46,7 +46,7 @@ int64_t sys_clone3(Call& c) {
   if ((a.flags & (CLONE_THREAD | CLONE_PARENT)) && a.exit_signal) return -EINVAL;
   if ((a.flags & CLONE_SIGHAND) && (a.flags & CLONE_CLEAR_SIGHAND)) return -EINVAL;
   if (a.exit_signal > kSignals) return -EINVAL;
-  if ((a.stack == 0) != (a.stack_size == 0)) return -EINVAL;
+  if ((a.stack == 0) != (a.stack_size == 0) || (a.set_tid == 0) != (a.set_tid_size == 0)) return -EINVAL;
   if (a.stack && !guest_range_ok(a.stack, a.stack_size)) return -EINVAL;
   CloneRequest q;
   q.flags = a.flags;

@@ -118,7 +118,8 @@ int64_t execute(Call& c, int directory, const char* path, int flags, GuestAddr a
   }
   // The kernel walks these when the old address space goes; it could not read the guest's.
   leave_robust_lists(p);
-  clear_child_tid(t);
+  // Other threads still run, and must not believe this one gone; Linux clears the word where another process has it too.
+  if (p.shares_memory) clear_child_tid(t);
   int64_t result = raw(SYS_execveat, static_cast<uint64_t>(p.self_fd), arg(empty), arg(argv.data()), arg(envp.data()), AT_EMPTY_PATH);
   report("exec of the monitor failed: error %ld", static_cast<long>(-result));
   set_guest_mask(t, t.mask);

@@ -27,9 +27,9 @@ struct Fixed {
   uint32_t personality;
   int32_t fork_strategy, exitless;
   int32_t seccomp_mode;
-  uint8_t jailed, host_filter, no_new_privs, has_interpreter, memory_files;
+  uint8_t jailed, host_filter, no_new_privs, has_interpreter, memory_files, text_files;
   uint8_t has_binary, preserves_argv0, translated, translators, huge_pages, code_store, may_be_mapped;
-  uint8_t padding[4];
+  uint8_t padding[3];
   SignalSet mask, ignored;
   uint32_t name_bytes, comm_bytes, seccomp_bytes, container_bytes;
   uint64_t loader_digest;
@@ -106,6 +106,7 @@ int64_t save_exec_state(Thread& t, const Image& image) {
   f.no_new_privs = t.no_new_privs;
   f.has_interpreter = image.interpreter_fd >= 0;
   f.memory_files = p.memory_files.load();
+  f.text_files = p.text_files.load();
   f.has_binary = image.binary_fd >= 0;
   f.preserves_argv0 = image.preserves_argv0;
   f.translated = image.translated;
@@ -172,6 +173,7 @@ bool load_exec_state(int fd, Thread& t, ExecState& state) {
   p.jailed = f.jailed;
   p.host_filter = f.host_filter;
   p.memory_files.store(f.memory_files);
+  p.text_files.store(f.text_files);
   t.seccomp_mode = f.seccomp_mode;
   t.no_new_privs = f.no_new_privs;
   t.mask = f.mask;

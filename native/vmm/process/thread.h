@@ -129,6 +129,7 @@ struct Process {
   bool may_be_mapped = false;         // in a user namespace whose mapping may still come (kvm/answers.h)
   bool shares_files = false;          // another process has the same descriptors (CLONE_FILES)
   std::atomic<bool> memory_files{false};  // has opened /proc/PID/mem or pagemap (procfs/memory_file.cc)
+  std::atomic<bool> text_files{false};    // has opened a text that stands in for one of procfs (procfs/refresh.cc)
 
   OwnedDescriptors& own() { return own_blocks[own_block.load(std::memory_order_acquire)]; }
   const OwnedDescriptors& own() const { return own_blocks[own_block.load(std::memory_order_acquire)]; }

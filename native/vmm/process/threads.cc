@@ -170,6 +170,7 @@ void inherit_process_state(Process& child, const Process& parent) {
   child.may_be_mapped = parent.may_be_mapped;
   child.load_fd = parent.load_fd;
   child.memory_files.store(parent.memory_files.load());
+  child.text_files.store(parent.text_files.load());
 }
 
 void list_thread(Thread& thread) {

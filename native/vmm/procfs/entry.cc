@@ -192,7 +192,7 @@ ProcEntry procfs_entry(Thread& thread, int fd) {
   entry.above = path.substr(0, slash);
 
   std::string root = "/", point;
-  const bool own_mount = facts.mount == ours.mount;
+  const bool own_mount = entry.own_mount = facts.mount == ours.mount;
   if (own_mount)
     point = procfs_path_of(thread, proc);
   else if (!find_mount(thread, facts.mount, root, point))
@@ -214,17 +214,20 @@ ProcEntry procfs_entry(Thread& thread, int fd) {
   return entry;
 }
 
-int64_t procfs_open_beside(Thread& thread, const ProcEntry& entry, const char* name, uint64_t flags) {
-  if (entry.own) {
-    std::string path = "self/";
-    if (entry.tid >= 0) {
-      path += "task/";
-      add_number(path, static_cast<uint64_t>(entry.tid));
-      path += '/';
-    }
-    return raw(SYS_openat, thread.process->proc_fd, arg((path + name).c_str()), flags | O_CLOEXEC);
+namespace {
+
+int64_t open_beside_own(Thread& thread, const ProcEntry& entry, const char* name, uint64_t flags) {
+  std::string path = "self/";
+  if (entry.tid >= 0) {
+    path += "task/";
+    add_number(path, static_cast<uint64_t>(entry.tid));
+    path += '/';
   }
-  // The directory is found again by path and must be the one of this process in a procfs.
+  return raw(SYS_openat, thread.process->proc_fd, arg((path + name).c_str()), flags | O_CLOEXEC);
+}
+
+// The directory is found again by path and must be the one of this process in a procfs.
+int64_t open_beside_by_path(const ProcEntry& entry, const char* name, uint64_t flags) {
   std::string path = entry.above;
   size_t levels = 0;
   for (char c : entry.place) levels += c == '/';
@@ -238,6 +241,38 @@ int64_t procfs_open_beside(Thread& thread, const ProcEntry& entry, const char* n
     fd = raw(SYS_openat, directory, arg(name), flags | O_CLOEXEC);
   raw(SYS_close, directory);
   return fd;
+}
+
+}  // namespace
+
+int64_t procfs_open_beside(Thread& thread, const ProcEntry& entry, const char* name, uint64_t flags) {
+  return entry.own ? open_beside_own(thread, entry, name, flags) : open_beside_by_path(entry, name, flags);
+}
+
+int64_t procfs_open_text(Thread& thread, const ProcEntry& entry, const char* name) {
+  if (entry.own && !entry.own_mount) {
+    const int64_t fd = open_beside_by_path(entry, name, O_RDONLY);
+    if (!is_error(fd)) return fd;  // else only a part of it is mounted
+  }
+  return procfs_open_beside(thread, entry, name, O_RDONLY);
+}
+
+OwnFile::OwnFile(Process& process, int64_t opened) : process_(process), fd_(opened) {
+  if (is_error(fd_) || (process_.thread_count.load() <= 1 && !process_.shares_files)) return;
+  fd_ = own_descriptor(process_, static_cast<int>(fd_), kVcpuPlace, true);
+  owned_ = !is_error(fd_);
+}
+
+OwnFile::~OwnFile() {
+  if (is_error(fd_)) return;
+  // In this order: once it is closed another thread may have the number for itself.
+  if (owned_) process_.own().remove(static_cast<int>(fd_));
+  raw(SYS_close, fd_);
+}
+
+bool procfs_read_text(Thread& thread, const ProcEntry& entry, const char* name, std::string& content) {
+  const OwnFile file(*thread.process, procfs_open_text(thread, entry, name));
+  return file.good() && procfs_read_all(file.fd(), content);
 }
 
 bool procfs_is_monitor(Thread& thread, const ProcEntry& entry) {

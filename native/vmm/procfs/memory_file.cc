@@ -186,6 +186,7 @@ bool procfs_has_memory_files(const Thread& thread) { return thread.process->memo
 
 void procfs_note_memory_file(Thread& thread, int fd) {
   if (judge(thread, fd).kind != Kind::none) thread.process->memory_files.store(true);
+  else if (procfs_path_of(thread, fd).starts_with(kStandInLink)) thread.process->text_files.store(true);
 }
 
 int64_t procfs_memory_read(Thread& thread, int fd, GuestAddr to, uint64_t bytes, int64_t position) {

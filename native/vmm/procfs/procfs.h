@@ -54,4 +54,9 @@ constexpr int64_t kNotMemoryFile = INT64_MIN;
 int64_t procfs_memory_read(Thread& thread, int fd, GuestAddr to, uint64_t bytes, int64_t position);
 int64_t procfs_memory_write(Thread& thread, int fd, GuestAddr from, uint64_t bytes, int64_t position);
 
+// Texts of /proc are made anew for every read from their start, as the kernel makes them. Cheap test first; then, before
+// such a read (`position` < 0: from where the descriptor stands): 0, or -errno to answer instead of reading.
+bool procfs_has_text_files(const Thread& thread);
+int64_t procfs_refresh(Thread& thread, int fd, int64_t position);
+
 }  // namespace tine

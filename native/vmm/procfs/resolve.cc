@@ -85,9 +85,9 @@ int64_t open_plain(Thread& thread, int directory, const char* path, uint64_t fla
 
 // The path has a magic link in it, or really too many links.
 int64_t open_magic(Thread& thread, int directory, const char* path, uint64_t flags, uint64_t mode, uint64_t resolve) {
-  // fs/namei.c, nd_jump_link(): a magic link leaves the tree that the caller wants to stay in.
-  if (resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT | RESOLVE_NO_XDEV)) return -EXDEV;
+  // fs/namei.c, pick_link() and nd_jump_link(), in their order.
   if (resolve & (RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)) return -ELOOP;
+  if (resolve & RESOLVE_NO_XDEV) return -EXDEV;
   Walk walk(thread, directory, path);
   const bool exclusive = (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
   if (int64_t error = walk.run(!(flags & O_NOFOLLOW) && !exclusive)) return error;
@@ -105,6 +105,8 @@ int64_t open_magic(Thread& thread, int directory, const char* path, uint64_t fla
 }  // namespace
 
 int64_t procfs_open(Thread& thread, int directory, const char* path, uint64_t flags, uint64_t mode, uint64_t resolve) {
+  // fs/namei.c, nd_jump_link(): a search that stays within a tree follows no magic link, and says so itself.
+  if (resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT)) return open_plain(thread, directory, path, flags, mode, resolve);
   const int64_t fd = open_plain(thread, directory, path, flags, mode, resolve | RESOLVE_NO_MAGICLINKS);
   return fd == -ELOOP ? open_magic(thread, directory, path, flags, mode, resolve) : fd;
 }

@@ -43,43 +43,12 @@ std::vector<GuestMapping> own_mappings(Thread& thread) {
   return mappings;
 }
 
-// The host's file, for the monitor to read: at one of its own numbers where other threads could name a low one.
-class HostFile {
- public:
-  HostFile(Thread& thread, const ProcEntry& entry, const char* name)
-      : process_(*thread.process), fd_(procfs_open_beside(thread, entry, name, O_RDONLY)) {
-    if (is_error(fd_) || (process_.thread_count.load() <= 1 && !process_.shares_files)) return;
-    fd_ = own_descriptor(process_, static_cast<int>(fd_), kVcpuPlace, true);
-    owned_ = !is_error(fd_);
-  }
-  ~HostFile() {
-    if (is_error(fd_)) return;
-    // In this order: once it is closed another thread may have the number for itself.
-    if (owned_) process_.own().remove(static_cast<int>(fd_));
-    raw(SYS_close, fd_);
-  }
-  HostFile(const HostFile&) = delete;
-  HostFile& operator=(const HostFile&) = delete;
-  bool good() const { return !is_error(fd_); }
-  int fd() const { return static_cast<int>(fd_); }
-
- private:
-  Process& process_;
-  int64_t fd_;
-  bool owned_ = false;
-};
-
-bool read_beside(Thread& thread, const ProcEntry& entry, const char* name, std::string& content) {
-  const HostFile file(thread, entry, name);
-  return file.good() && procfs_read_all(file.fd(), content);
-}
-
 // Documentation/admin-guide/mm/pagemap.rst.
 constexpr uint64_t kPagePresent = 1ull << 63, kPageSwapped = 1ull << 62, kPageOfFile = 1ull << 61;
 
 // The monitor's own resident memory, from pagemap's present bits.
 void add_residence(Thread& thread, const ProcEntry& entry, std::string_view maps, GuestCounts& counts) {
-  const HostFile pagemap(thread, entry, "pagemap");
+  const OwnFile pagemap(*thread.process, procfs_open_text(thread, entry, "pagemap"));
   if (!pagemap.good()) return;
   std::vector<uint64_t> entries(2048);
   HostRange range{};
@@ -128,7 +97,7 @@ GuestAddr stack_of(std::string_view stat) {
 
 // From the lowest page of a stack that was ever touched to its end.
 uint64_t used_stack(Thread& thread, const ProcEntry& entry, const HostRange& stack) {
-  const HostFile pagemap(thread, entry, "pagemap");
+  const OwnFile pagemap(*thread.process, procfs_open_text(thread, entry, "pagemap"));
   if (!pagemap.good()) return 0;
   std::vector<uint64_t> entries(2048);
   for (uint64_t page = stack.start / kPage; page < stack.end / kPage;) {
@@ -146,7 +115,7 @@ uint64_t used_stack(Thread& thread, const ProcEntry& entry, const HostRange& sta
 void add_others_memory(Thread& thread, const ProcEntry& entry, GuestCounts& counts) {
   std::string maps, stat;
   // The kernel shows no mapping of a process that has ended, and none of another user's to one without privileges.
-  if (!read_beside(thread, entry, "maps", maps) || maps.empty() || !read_beside(thread, entry, "stat", stat)) return;
+  if (!procfs_read_text(thread, entry, "maps", maps) || maps.empty() || !procfs_read_text(thread, entry, "stat", stat)) return;
   const WindowSizes sizes = window_sizes(maps, stack_of(stat));
   if (!sizes.size) return;
   counts.stack = used_stack(thread, entry, sizes.stack);
@@ -183,7 +152,7 @@ GuestCounts counts_of(Thread& thread, const ProcEntry& entry) {
   add_memory(thread, counts);
   add_signals(thread, counts);
   counts.has_sizes = true;
-  if (std::string maps; read_beside(thread, entry, "maps", maps)) add_residence(thread, entry, maps, counts);
+  if (std::string maps; procfs_read_text(thread, entry, "maps", maps)) add_residence(thread, entry, maps, counts);
   if (thread.process->thread_count.load() <= 1 || entry.tid == thread.tid) {
     counts.has_mask = true;
     counts.blocked = thread.mask;
@@ -239,8 +208,6 @@ std::string guest_text(Thread& thread, const ProcEntry& entry, std::string_view 
 constexpr std::string_view kTexts[] = {"maps",  "smaps", "smaps_rollup", "numa_maps", "auxv",  "limits",
                                        "syscall", "wchan", "stack",      "personality", "status", "stat", "statm"};
 
-bool is_text(std::string_view name) { return std::find(std::begin(kTexts), std::end(kTexts), name) != std::end(kTexts); }
-
 bool is_memory(std::string_view name) { return name == "mem" || name == "pagemap"; }
 
 // True where a bind mount of this very file hides its name.
@@ -253,13 +220,17 @@ bool is_mount_root(int fd) {
 // 0, or -errno for a file of a procfs that the guest's mounts do not show, so that only the name is known.
 int64_t judge_unknown(const ProcEntry& entry, int fd) {
   if (entry.directory || entry.symlink) return 0;
-  return is_text(entry.name) || is_memory(entry.name) || is_mount_root(fd) ? -EACCES : 0;
+  return procfs_is_text(entry.name) || is_memory(entry.name) || is_mount_root(fd) ? -EACCES : 0;
 }
 
 }  // namespace
 
+bool procfs_is_text(std::string_view name) {
+  return std::find(std::begin(kTexts), std::end(kTexts), name) != std::end(kTexts);
+}
+
 bool procfs_is_sensitive(const ProcEntry& entry) {
-  return entry.pid >= 0 && (is_text(entry.place) || is_memory(entry.place) || entry.place == "map_files" ||
+  return entry.pid >= 0 && (procfs_is_text(entry.place) || is_memory(entry.place) || entry.place == "map_files" ||
                             entry.in("map_files") || entry.in("fd") || entry.in("fdinfo"));
 }
 
@@ -289,6 +260,7 @@ int64_t procfs_stand_in(Thread& thread, int flags, const ProcEntry& entry, std::
     if (!is_error(again)) raw(SYS_close, again);
   }
   if (is_error(result)) raw(SYS_close, memory);
+  else if (!is_memory(entry.name)) procfs_mark_unread(static_cast<int>(memory));
   return result;
 }
 
@@ -302,7 +274,7 @@ ProcAnswer procfs_answer(Thread& thread, const ProcEntry& entry, int fd, int fla
     answer.error = -ENOENT;
     return answer;
   }
-  if (!(flags & O_PATH) && (entry.place == "comm" || is_text(entry.place))) procfs_await_start(thread, entry);
+  if (!(flags & O_PATH) && (entry.place == "comm" || procfs_is_text(entry.place))) procfs_await_start(thread, entry);
   if (!procfs_is_sensitive(entry) || !procfs_is_monitor(thread, entry)) return answer;
   if (entry.in("fd") || entry.in("fdinfo")) {
     if (procfs_in_block(thread, entry, whole_number(entry.name))) answer.error = -ENOENT;
@@ -313,10 +285,11 @@ ProcAnswer procfs_answer(Thread& thread, const ProcEntry& entry, int fd, int fla
     if (is_memory(entry.place)) {
       thread.process->memory_files.store(true);
     } else {
+      thread.process->text_files.store(true);
       // What the kernel refuses to show (figures of a process that has ended) is not there for the guest either.
       std::string host;
       const char* name = entry.place == "smaps_rollup" ? "smaps" : entry.place.c_str();
-      if (read_beside(thread, entry, name, host)) answer.content = guest_text(thread, entry, host);
+      if (procfs_read_text(thread, entry, name, host)) answer.content = guest_text(thread, entry, host);
     }
   }
   return answer;

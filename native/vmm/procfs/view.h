@@ -24,6 +24,12 @@ ProcAnswer procfs_answer(Thread& thread, const ProcEntry& entry, int fd, int fla
 // A memory file with `content`, opened as `flags` say. The descriptor or -errno.
 int64_t procfs_stand_in(Thread& thread, int flags, const ProcEntry& entry, std::string_view content);
 
+// Names of the files whose text is made from the host's.
+bool procfs_is_text(std::string_view name);
+
+// The first read of a stand-in gets what the opening found, a later one from its start what holds by then.
+void procfs_mark_unread(int fd);
+
 // True for files whose host content would show the monitor.
 bool procfs_is_sensitive(const ProcEntry& entry);
 

@@ -40,7 +40,8 @@ int64_t replace(Call& call, int from, int to, uint64_t flags) {
 
 int64_t duplicate_from(Call& call, int fd, uint64_t command, uint64_t minimum) {
   Thread& thread = call.thread;
-  if (is_beyond_limit(thread, minimum)) return -EINVAL;
+  // As Linux, which looks at the descriptor first.
+  if (is_beyond_limit(thread, minimum)) return raw(SYS_fcntl, static_cast<uint64_t>(fd), F_GETFD) < 0 ? -EBADF : -EINVAL;
   auto gate = hold_gate(thread);
   return limit_descriptor(thread, host_call(thread, SYS_fcntl, static_cast<uint64_t>(fd), command, minimum));
 }

@@ -33,6 +33,11 @@ int64_t memory_file(Call& call, Way way, GuestAddr at, uint64_t bytes, int64_t p
                         : procfs_memory_write(call.thread, call.fd(0), at, bytes, position);
 }
 
+int64_t refresh(Call& call, Way way, bool positioned, uint64_t bytes) {
+  if (way == Way::out || bytes == 0 || !procfs_has_text_files(call.thread)) [[likely]] return 0;
+  return procfs_refresh(call.thread, call.fd(0), positioned ? static_cast<int64_t>(call.a[3]) : -1);
+}
+
 // read, write, pread64, pwrite64. `positioned`: the fourth argument is the position.
 int64_t plain(Call& call, Way way, bool positioned) {
   if (is_hidden(call.thread, call.fd(0))) return -EBADF;
@@ -42,6 +47,7 @@ int64_t plain(Call& call, Way way, bool positioned) {
     int64_t result = memory_file(call, way, call.ptr(1), call.a[2], position);
     if (result != kNotMemoryFile) return result;
   }
+  if (int64_t error = refresh(call, way, positioned, call.a[2])) return error;
   return host_call(call.thread, call.number, call.a[0], hp(call.ptr(1)), call.a[2], call.a[3]);
 }
 
@@ -72,6 +78,7 @@ int64_t transfer(Call& call, Way way, bool positioned) {
     // A transfer of nothing tells what the descriptor is.
     if (memory_file(call, way, {0}, 0, 0) != kNotMemoryFile) return memory_file_vectors(call, way, positioned, vectors);
   }
+  if (int64_t error = refresh(call, way, positioned, vectors.count)) return error;
   return host_call(call.thread, call.number, call.a[0], arg(vectors.at), vectors.count, call.a[3], call.a[4],
                    call.a[5]);
 }

@@ -214,17 +214,19 @@ UNUSED static void write_file(const char *path, const char *text, int mode) {
 }
 
 /// Reads a whole small file into a static buffer; an empty string when it cannot be read.
-UNUSED static char *read_file(const char *path) {
+UNUSED static char *read_descriptor(int fd) {
     static char text[1 << 20];
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
     size_t used = 0;
-    if (fd >= 0) {
-        ssize_t part;
-        while (used < sizeof text - 1 && (part = read(fd, text + used, sizeof text - 1 - used)) > 0)
-            used += (size_t)part;
-        close(fd);
-    }
+    ssize_t part;
+    while (used < sizeof text - 1 && (part = read(fd, text + used, sizeof text - 1 - used)) > 0) used += (size_t)part;
     text[used] = 0;
+    return text;
+}
+
+UNUSED static char *read_file(const char *path) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char *text = read_descriptor(fd);
+    if (fd >= 0) close(fd);
     return text;
 }
 

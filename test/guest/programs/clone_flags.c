@@ -204,6 +204,8 @@ int main(void) {
         {"a stack without a size", stacked},
         {"CLEAR_SIGHAND with SIGHAND", {.flags = CLONE_CLEAR_SIGHAND | CLONE_SIGHAND | CLONE_VM}},
         {"CLONE_NEWPID with CLONE_THREAD", {.flags = CLONE_NEWPID | CLONE_THREAD | CLONE_SIGHAND | CLONE_VM}},
+        {"numbers for the child without their count", {.set_tid = (uintptr_t)stack, .exit_signal = SIGCHLD}},
+        {"a count without numbers", {.set_tid_size = 1, .exit_signal = SIGCHLD}},
         {"an unknown flag", {.flags = 1ull << 40}},
     };
     for (size_t i = 0; i < COUNT(refused); i++) {

@@ -120,6 +120,36 @@ static int threaded(void *unused) {
     return 0;
 }
 
+static pthread_t first;
+
+static void *exec_count(void *unused) {
+    (void)unused;
+    char *const arguments[] = {"exec_state", "--count", "0", self, NULL};
+    execv(self, arguments);
+    _exit(97);
+}
+
+/// A thread that executes a program is not one that has ended: who waits for it does not go on.
+static int joined(void *unused) {
+    (void)unused;
+    if (pthread_create(&first, NULL, exec_count, NULL)) return 90;
+    pthread_join(first, NULL);
+    _exit(91);
+}
+
+static void check_joined(void) {
+    for (int i = 0; i < 20; i++) {
+        pid_t child = fork();
+        if (child == 0) _exit(joined(NULL));
+        int status = -1;
+        waitpid(child, &status, 0);
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 7) continue;
+        check_report("exec by a thread that another waits for", false, "time %d: status %x", i, (unsigned)status);
+        return;
+    }
+    check_report("exec by a thread that another waits for", true, " ");
+}
+
 static int failing(void *unused) {
     (void)unused;
     pthread_t thread;
@@ -176,6 +206,7 @@ int main(int argc, char **argv) {
     MUST(length > 0);
     check_child("exec from the only thread", plain, NULL, "exit 0");
     check_child("exec from another thread", threaded, NULL, "exit 0");
+    check_joined();
     check_child("a failed exec leaves the threads", failing, NULL, "exit 0");
     check_child("forty execs in a row", deep, NULL, "exit 7");
     check_child("exec where no file may be written", without_files, NULL, "exit 7");

@@ -168,6 +168,7 @@ int main(void) {
     close(3);
     CHECK_EQ("a freed number comes first", open("/dev/null", O_RDONLY | O_CLOEXEC), 3);
     CHECK_EQ("O_CLOEXEC", fcntl(3, F_GETFD), FD_CLOEXEC);
+    CHECK_ERRNO("F_DUPFD of no descriptor, from beyond the limit", fcntl(-1, F_DUPFD, -1), EBADF);
     CHECK_EQ("F_DUPFD from 100", fcntl(3, F_DUPFD, 100), 100);
     CHECK_EQ("F_DUPFD_CLOEXEC", fcntl(3, F_DUPFD_CLOEXEC, 100), 101);
     struct rlimit limit;

@@ -45,6 +45,8 @@ static void check_paths(void) {
     how.resolve = RESOLVE_NO_SYMLINKS;
     MUST(symlinkat("file", directory, "link") == 0);
     CHECK_ERRNO("RESOLVE_NO_SYMLINKS", syscall(SYS_openat2, directory, "link", &how, sizeof how), ELOOP);
+    how.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH;
+    CHECK_ERRNO("with RESOLVE_BENEATH", syscall(SYS_openat2, directory, "link", &how, sizeof how), ELOOP);
     CHECK_ERRNO("openat2 with a bad size", syscall(SYS_openat2, directory, "file", &how, 8), EINVAL);
     CHECK_ERRNO("a bad path pointer", open((void *)8, O_RDONLY), EFAULT);
     char *edge = map_pages(2, PROT_READ | PROT_WRITE);

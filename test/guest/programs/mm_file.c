@@ -52,6 +52,7 @@ int main(void) {
     CHECK_EQ("msync MS_SYNC", msync(shared, 4 * PAGE, MS_SYNC), 0);
     CHECK_EQ("msync MS_ASYNC", msync(shared, PAGE, MS_ASYNC), 0);
     CHECK_ERRNO("msync of both", msync(shared, PAGE, MS_SYNC | MS_ASYNC), EINVAL);
+    CHECK_ERRNO("msync with flags that there are not, nowhere", msync((void *)-1, PAGE, -1), EINVAL);
     CHECK_ERRNO("msync at an odd address", msync(shared + 1, PAGE, MS_SYNC), EINVAL);
     munmap(reading + 2 * PAGE, PAGE);
     CHECK_ERRNO("msync over a hole", msync(reading, 4 * PAGE, MS_SYNC), ENOMEM);

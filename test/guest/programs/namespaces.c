@@ -60,6 +60,23 @@ static int in_pid_namespace(void *unused) {
     return WEXITSTATUS(status);
 }
 
+/// A procfs of the namespace's own numbers its processes as they do themselves.
+static int mounts_proc(void *unused) {
+    (void)unused;
+    if (unshare(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS)) return 1;
+    pid_t child = fork();
+    if (child == 0) {
+        if (mount("proc", "/proc", "proc", 0, NULL)) _exit(errno == EPERM ? 0 : 2);
+        if (atoi(read_file("/proc/self/stat")) != 1) _exit(3);
+        if (!strstr(read_file("/proc/self/status"), "\nPid:\t1\n")) _exit(4);
+        if (atoi(read_file("/proc/1/task/1/stat")) != 1) _exit(5);
+        _exit(0);
+    }
+    int status;
+    waitpid(child, &status, 0);
+    return WEXITSTATUS(status);
+}
+
 static int faults_as_first(void *unused) {
     struct rlimit no_core = {0, 0};
     setrlimit(RLIMIT_CORE, &no_core);
@@ -147,6 +164,7 @@ int main(void) {
     check_child("a user namespace, mounts and a host name in it", in_user_namespace, NULL, "exit 0");
     check_child("a mount without symbolic links", follows_no_links, NULL, "exit 0");
     check_child("a pid namespace", in_pid_namespace, NULL, "exit 0");
+    check_child("its own procfs", mounts_proc, NULL, "exit 0");
     check_child("its first process dies of a fault", faults_as_first, NULL, "exit 11");
     check_child("setns", joins, NULL, "exit 0");
     check_child("what unshare refuses to many threads", threads_refuse, NULL, "exit 0");

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
+#include <sys/uio.h>
 
 struct region { unsigned long start, end; char permissions[8], path[256]; unsigned long offset, inode; };
 
@@ -78,6 +79,61 @@ static void check_another(void) {
     CHECK("in stat", labs((long)(size >> 10) - own[0]) <= 1024);
     close(go[1]);
     waitpid(child, NULL, 0);
+}
+
+static char state_by(int status) {
+    char text[4096];
+    ssize_t bytes = pread(status, text, sizeof text - 1, 0);
+    if (bytes < 0) return (char)-errno;
+    text[bytes] = 0;
+    char *at = strstr(text, "State:\t");
+    return at ? at[7] : '?';
+}
+
+/// Whoever watches a process keeps its files open and reads them again from the start.
+static void check_again(void) {
+    int go[2];
+    MUST(pipe(go) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        char byte;
+        close(go[1]);
+        raise(SIGSTOP);
+        _exit(read(go[0], &byte, 1) == 0 ? 0 : 1);
+    }
+    close(go[0]);
+    char path[64], text[512];
+    snprintf(path, sizeof path, "/proc/%d/status", child);
+    int status = open(path, O_RDONLY);
+    for (int i = 0; i < 2000 && state_by(status) != 'T'; i++) sleep_ms(1);
+    CHECK_EQ("status read again: the process has stopped", state_by(status), 'T');
+    kill(child, SIGCONT);
+    for (int i = 0; i < 2000 && state_by(status) != 'S'; i++) sleep_ms(1);
+    CHECK_EQ("and goes on", state_by(status), 'S');
+    close(go[1]);
+    for (int i = 0; i < 2000 && state_by(status) != 'Z'; i++) sleep_ms(1);
+    CHECK_EQ("and has ended", state_by(status), 'Z');
+    waitpid(child, NULL, 0);
+    CHECK_EQ("and is gone", state_by(status), (char)-ESRCH);
+    close(status);
+
+    int stat = open("/proc/self/stat", O_RDONLY);
+    MUST(read(stat, text, 4) == 4);
+    ssize_t rest = read(stat, text, sizeof text);
+    prctl(PR_SET_NAME, "between");
+    CHECK("a text is read on where it was left", rest > 100 && pread(stat, text, 4, 4) == 4);
+    MUST(lseek(stat, 0, SEEK_SET) == 0 && read(stat, text, sizeof text - 1) > 0);
+    CHECK("and made anew from its start", strstr(text, "(between)") != NULL);
+    struct iovec vector = {text, sizeof text};
+    prctl(PR_SET_NAME, "written");
+    CHECK("by preadv too", preadv(stat, &vector, 1, 0) > 0 && strstr(text, "(written)") != NULL);
+    close(stat);
+    int maps = open("/proc/self/maps", O_RDONLY);
+    int before = regions_in(read_descriptor(maps), regions, 4096);
+    MUST(mmap((void *)0x310000000000, PAGE, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0) == (void *)0x310000000000);
+    lseek(maps, 0, SEEK_SET);
+    CHECK_EQ("maps shows what was mapped since", regions_in(read_descriptor(maps), regions, 4096), before + 1);
+    close(maps);
 }
 
 int main(int argc, char **argv) {
@@ -221,5 +277,6 @@ int main(int argc, char **argv) {
     CHECK("pagemap: a present page", pread(pagemap, &page_entry, 8, (off_t)((uintptr_t)memory / PAGE * 8)) == 8 && page_entry >> 63);
     CHECK("pagemap: an absent one", pread(pagemap, &page_entry, 8, (off_t)((uintptr_t)(big + large - PAGE) / PAGE * 8)) == 8 && !(page_entry >> 63));
     check_another();
+    check_again();
     return check_done();
 }
